@@ -1,0 +1,1 @@
+"""Garrison: a cluster of security-monitoring managers."""

@@ -1,0 +1,1 @@
+"""What every other package stands on; it knows nothing of the product."""
