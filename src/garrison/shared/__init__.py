@@ -1,0 +1,1 @@
+"""The files that every node holds alike: group folders, custom rules, decoders, lists, the enrollment password."""
