@@ -1,0 +1,1 @@
+"""What the manager writes about what it saw: alerts, archives, the firewall log."""
