@@ -79,7 +79,13 @@ def _elements(value: list[Any] | tuple[Any, ...]) -> list[Any]:
 
 
 def _text(text: str | bytes) -> bytes:
-    raw = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+    if isinstance(text, bytes):
+        raw = text
+    else:
+        try:
+            raw = text.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raw = text.encode("utf-8", "surrogatepass")  # half a pair, made by nobody we know: still no crash
     return b'"' + _ESCAPED.sub(_escape, raw) + b'"'
 
 

@@ -1,0 +1,330 @@
+"""Verdicts go in; alerts, archives and the firewall log come out, in order, and nothing accepted is lost.
+
+    write ──▶ one StreamStore per output ──flush within 50 ms──▶ files ──sync each second──▶ disk
+
+`write` renders and counts, and never waits. Its caller awaits `room` between batches: while the disk is full or slow
+the records stay in memory up to a bound, `room` waits, and `healthy` says that this node should take no more.
+When the disk is back, everything is written in its order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from garrison.alerts.closing_store import close_days
+from garrison.alerts.record import Context, alert_object, archive_object
+from garrison.alerts.render import (
+    LINE_END,
+    TEXT_END,
+    alert_json,
+    alert_text,
+    archive_text,
+    custom_text,
+    firewall_text,
+    is_archived,
+    stamp,
+)
+from garrison.alerts.rotation import (
+    ALERTS_JSON,
+    ALERTS_TEXT,
+    ARCHIVES_JSON,
+    ARCHIVES_TEXT,
+    FIREWALL_TEXT,
+    Rotation,
+    Stream,
+)
+from garrison.alerts.store import Disk, StreamStore, SystemDisk
+from garrison.analysis.event import Verdict
+from garrison.ground.clock import Clock
+from garrison.ground.errors import StoreError
+from garrison.ground.tasks import Stop, every, pause
+
+log = logging.getLogger(__name__)
+
+MiB = 1 << 20
+NO_ROTATION = Rotation()
+Offload = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkPlan:
+    """Which files are written, and how.
+
+    `custom_layout` replaces the layout of alerts.log. The `*_s` times weigh how soon a reader sees an alert, and how
+    much a power cut may take, against work; `bound_bytes` is what may wait in memory for a disk that does not
+    take it (64 MiB are some 50,000 alerts).
+    """
+
+    alerts_json: bool = True
+    alerts_text: bool = True
+    archives_json: bool = False
+    archives_text: bool = False
+    firewall: bool = True
+    custom_layout: bytes | None = None
+    rotation: Rotation = NO_ROTATION
+    sign: bool = True
+    compress: bool = True
+    flush_after_s: float = 0.05
+    sync_every_s: float = 1.0
+    retry_after_s: float = 1.0
+    close_days_after_s: float = 10.0
+    bound_bytes: int = 64 * MiB
+
+    def streams(self) -> list[Stream]:
+        """The outputs that are on."""
+        wanted = (
+            (self.alerts_json, ALERTS_JSON),
+            (self.alerts_text or self.custom_layout is not None, ALERTS_TEXT),
+            (self.archives_json, ARCHIVES_JSON),
+            (self.archives_text, ARCHIVES_TEXT),
+            (self.firewall, FIREWALL_TEXT),
+        )
+        return [stream for is_on, stream in wanted if is_on]
+
+
+class AlertSink:
+    """Writes the outputs of one node below `logs`. `run` is its life; `write` may be called before it."""
+
+    def __init__(
+        self,
+        logs: Path,
+        plan: SinkPlan,
+        context: Context,
+        clock: Clock,
+        *,
+        zone: tzinfo | None = None,
+        disk: Disk | None = None,
+        offload: Offload = asyncio.to_thread,
+    ) -> None:
+        self._logs = logs
+        self._plan = plan
+        self._context = context
+        self._clock = clock
+        self._zone = zone
+        self._disk = disk or SystemDisk()
+        self._offload = offload
+        self._stores = {
+            stream: StreamStore(
+                logs, stream, plan.rotation, self._disk, record_end=_record_end(stream, plan.custom_layout)
+            )
+            for stream in plan.streams()
+        }
+        self._offset_store = self._stores.get(ALERTS_TEXT) or self._stores.get(ALERTS_JSON)
+        self._has_work = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._flushing = asyncio.Lock()
+        self._second = -1
+        self._today = date.min
+        self._close_due_s = 0.0
+        self._reason = ""
+        self._last_stamp = (-1, b"")
+
+    # -- the caller's side
+
+    def write(self, verdict: Verdict) -> dict[str, Any] | None:
+        """Takes one verdict for every output that wants it; gives the alert object when there was an alert."""
+        self._turn(self._clock.now())
+        event, stores = verdict.event, self._stores
+        when = self._stamp(event.at)
+        if (firewall := stores.get(FIREWALL_TEXT)) and (line := firewall_text(event, when)):
+            firewall.accept(line)
+        alert_id = f"{int(event.at)}.{self._offset_store.offset if self._offset_store else 0}"
+        alert: dict[str, Any] | None = None
+        if verdict.is_alert and verdict.level > 0:
+            alert = alert_object(verdict, self._context, alert_id)
+            self._write_alert(verdict, alert, alert_id, when)
+        if (ARCHIVES_JSON in stores or ARCHIVES_TEXT in stores) and is_archived(event):
+            self._write_archive(verdict, alert_id, when)
+        self._has_work.set()
+        if self.pending_bytes >= self._plan.bound_bytes:
+            self._has_room.clear()
+        return alert
+
+    def _write_alert(self, verdict: Verdict, alert: dict[str, Any], alert_id: str, when: bytes) -> None:
+        if store := self._stores.get(ALERTS_JSON):
+            store.accept(alert_json(alert))
+        if store := self._stores.get(ALERTS_TEXT):
+            if self._plan.custom_layout is not None:
+                store.accept(custom_text(self._plan.custom_layout, verdict, alert_id))
+            else:
+                agent_id = verdict.event.agent_id.decode("utf-8", "surrogateescape")
+                store.accept(alert_text(verdict, alert_id, when, self._context.labels(agent_id)))
+
+    def _write_archive(self, verdict: Verdict, alert_id: str, when: bytes) -> None:
+        if store := self._stores.get(ARCHIVES_JSON):
+            store.accept(alert_json(archive_object(verdict, self._context, alert_id)))
+        if store := self._stores.get(ARCHIVES_TEXT):
+            store.accept(archive_text(verdict.event, when))
+
+    async def room(self) -> None:
+        """Returns when another batch may be written; at once while less than the bound waits for the disk."""
+        await self._has_room.wait()
+
+    @property
+    def pending_bytes(self) -> int:
+        """What is accepted and not yet in a file."""
+        return sum(store.pending_bytes for store in self._stores.values())
+
+    def healthy(self) -> bool:
+        """False while the last attempt to write failed."""
+        return not self._reason
+
+    def reason(self) -> str:
+        """Why `healthy` is false, for operators; empty while it is true."""
+        return self._reason
+
+    # -- files and days
+
+    def _turn(self, now: datetime) -> None:
+        """Once a second: a new day or a file that is old or large enough moves the outputs on."""
+        second = int(now.timestamp())
+        if second == self._second:
+            return
+        self._second = second
+        today = now.astimezone(self._zone).date()
+        now_s = self._clock.monotonic()
+        for store in self._stores.values():
+            store.turn(today, now_s)
+        if today != self._today:
+            self._today = today
+            self._close_due_s = now_s + self._plan.close_days_after_s
+        if not all(store.is_idle for store in self._stores.values()):
+            self._has_work.set()
+
+    def _stamp(self, at: float) -> bytes:
+        second = int(at)
+        if self._last_stamp[0] != second:
+            self._last_stamp = (second, stamp(second, self._zone))
+        return self._last_stamp[1]
+
+    # -- the disk's side
+
+    async def run(self, stop: Stop) -> None:
+        """Flushes, syncs, turns files and ends days until `stop`; then writes what is left and closes."""
+        self._turn(self._clock.now())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._flush_loop(stop), name="alerts.flush")
+            group.create_task(
+                every(self._clock, self._plan.sync_every_s, self._sync, stop, name="alerts.sync"),
+                name="alerts.sync",
+            )
+            group.create_task(
+                every(self._clock, 1.0, self._tick, stop, name="alerts.tick"), name="alerts.tick"
+            )
+        await self._end()
+
+    async def _flush_loop(self, stop: Stop) -> None:
+        while not stop.is_set():
+            await _first(self._has_work, stop)
+            if not await pause(self._clock, self._plan.flush_after_s, stop):
+                return
+            await self.flush()
+            if not self.healthy():
+                self._has_work.set()
+                await pause(self._clock, self._plan.retry_after_s, stop)
+
+    async def flush(self) -> None:
+        """Writes what was accepted before the call, as far as the disk takes it."""
+        async with self._flushing:
+            self._has_work.clear()
+            for store in self._stores.values():
+                store.take()
+            failure = await self._offload(self._flush_stores)
+            self._judge(failure)
+            if self.pending_bytes < self._plan.bound_bytes:
+                self._has_room.set()
+
+    def _flush_stores(self) -> StoreError | None:
+        """The first failure; one output that cannot be written does not hold up the others."""
+        failure: StoreError | None = None
+        for store in self._stores.values():
+            try:
+                store.flush()
+            except StoreError as error:
+                failure = failure or error
+        return failure
+
+    def _judge(self, failure: StoreError | None) -> None:
+        """Says once that the disk fails, and once that it works again."""
+        if failure is not None and self.healthy():
+            log.error(
+                "cannot write %s; alerts are kept in memory (up to %d bytes) until it works again",
+                failure,
+                self._plan.bound_bytes,
+            )
+        if failure is None and not self.healthy():
+            log.info("alert files are written again; nothing was lost")
+        self._reason = "" if failure is None else f"cannot write {failure}"
+
+    async def _sync(self) -> None:
+        async with self._flushing:
+            lent = [(store, store.lend_dirty()) for store in self._stores.values()]
+        for store, descriptor in lent:
+            if descriptor is None:
+                continue
+            try:
+                await self._offload(partial(self._disk.sync, descriptor))
+            except OSError as error:
+                self._judge(
+                    StoreError(str(self._logs / store.stream.link_path), error.strerror or str(error))
+                )
+            finally:
+                os.close(descriptor)
+
+    async def _tick(self) -> None:
+        self._turn(self._clock.now())
+        if not self._close_due_s or self._clock.monotonic() < self._close_due_s:
+            return
+        await self.flush()
+        if not all(store.is_idle for store in self._stores.values()):
+            return  # records of the old day still wait for the disk
+        self._close_due_s = 0.0
+        try:
+            await self._offload(
+                lambda: close_days(
+                    self._logs,
+                    self._plan.streams(),
+                    today,
+                    sign=self._plan.sign,
+                    compress=self._plan.compress,
+                )
+            )
+        except StoreError as error:
+            log.error("a finished day is left as it is until the next one or a restart: %s", error)
+
+    async def _end(self) -> None:
+        await self.flush()
+        if self.pending_bytes:
+            log.error(
+                "%d bytes of alerts could not be written before the end and are lost", self.pending_bytes
+            )
+        for store in self._stores.values():
+            try:
+                await self._offload(store.end)
+            except OSError as error:
+                log.error("%s may not be whole on the disk: %s", store.stream.link_path, error.strerror)
+
+
+def _record_end(stream: Stream, custom_layout: bytes | None) -> bytes:
+    return TEXT_END if stream == ALERTS_TEXT and custom_layout is None else LINE_END
+
+
+async def _first(event: asyncio.Event, stop: Stop) -> None:
+    """Returns when `event` or `stop` is set."""
+    async with asyncio.TaskGroup() as group:
+        waiting = [
+            group.create_task(event.wait(), name="alerts.work"),
+            group.create_task(stop.wait(), name="alerts.stop"),
+        ]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
