@@ -1,0 +1,1 @@
+"""The master's duties and what everybody can say about the cluster."""

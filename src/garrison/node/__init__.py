@@ -1,0 +1,1 @@
+"""One node: the place where all parts meet."""
