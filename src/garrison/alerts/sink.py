@@ -293,7 +293,7 @@ class AlertSink:
                 lambda: close_days(
                     self._logs,
                     self._plan.streams(),
-                    today,
+                    self._today,
                     sign=self._plan.sign,
                     compress=self._plan.compress,
                 )
