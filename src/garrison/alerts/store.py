@@ -165,6 +165,8 @@ class StreamStore:
         descriptor = self._disk.open(path)
         try:
             size = os.fstat(descriptor).st_size
+            if size == 0:
+                os.fchmod(descriptor, FILE_MODE)  # whatever the umask says
             missing = memoryview(_missing_end(descriptor, size, self._record_end))
             while missing:
                 missing = missing[self._disk.write(descriptor, missing) :]
