@@ -1,0 +1,86 @@
+"""docs/ruleset.md, made from the rules themselves.
+
+`python -m tests.ruleset.page` writes it again; a test holds the page to the rules.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from garrison.analysis.syntax import Element, read_elements
+from garrison.ruleset import FOLDER
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/ruleset.md"
+COMPLIANCE = ("pci_dss_", "gdpr_", "gpg13_", "hipaa_", "nist_800_53_", "tsc_", "cis_")
+
+HEAD = """# The starter ruleset
+
+Decoders and rules of our own, shipped inside the package (`garrison/ruleset`), so that a fresh installation judges
+the logs of ordinary Linux machines and web servers, and what the cluster says about itself. Sites that bring their
+own ruleset files put their folders into `<ruleset>` instead; every file format is the known one.
+
+* Ids 1 to 9 are the roots of the event categories; ours run from 200000 to 209999. Sites write theirs from 100000 to
+  120000.
+* Levels: 0 says nothing, 2 is noted, 3 is a normal event worth keeping, 5 a failure or a refusal, 7 and 8 what
+  somebody should look at, 10 several of a kind that make an attack, 12 and more what should wake somebody.
+* Rules without a row below (level 0, no alert) only gather the messages of one program.
+* Compliance marks (`pci_dss_...`, `nist_800_53_...`) are left out here; alerts show them in arrays of their own.
+
+This page is made from the rules: `python -m tests.ruleset.page`.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for path in sorted((FOLDER / "rules").glob("*.xml")):
+        rows = [
+            _row(group, rule)
+            for group in read_elements(path.read_bytes(), path.name)
+            for rule in group.children
+            if rule.attribute("noalert") != b"1"
+        ]
+        if rows:
+            head = "| id | level | what it says | after | ATT&CK | groups |\n| --- | --- | --- | --- | --- | --- |"
+            parts.append("\n".join([f"## `{path.name}`\n", head, *rows]) + "\n")
+    return "\n".join(parts)
+
+
+def _row(group: Element, rule: Element) -> str:
+    said = {child.name: child.text.decode() for child in rule.children}
+    techniques = [
+        technique.text.decode()
+        for child in rule.children
+        if child.name == "mitre"
+        for technique in child.children
+    ]
+    names = ((group.attribute("name") or b"").decode() + said.get("group", "")).split(",")
+    shown = [f"`{name}`" for name in names if name and not name.startswith(COMPLIANCE)]
+    cells = (
+        (rule.attribute("id") or b"").decode(),
+        (rule.attribute("level") or b"").decode(),
+        said["description"],
+        _after(rule, said),
+        ", ".join(techniques),
+        " ".join(shown),
+    )
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _after(rule: Element, said: dict[str, str]) -> str:
+    """What must have come before: the parents, and for composite rules how often."""
+    words = []
+    if "if_sid" in said:
+        words.append(said["if_sid"])
+    matched = said.get("if_matched_sid") or said.get("if_matched_group")
+    if matched:
+        frequency = (rule.attribute("frequency") or b"").decode()
+        timeframe = (rule.attribute("timeframe") or b"360").decode()
+        words.append(f"{frequency or 'one'} × `{matched}` in {timeframe} s")
+    if "if_fts" in said:
+        words.append("first time")
+    return "; ".join(words)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
