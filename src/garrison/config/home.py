@@ -179,13 +179,28 @@ class Home:
         return self.root / "queue/logcollector/positions.json"
 
 
-NODE_FOLDERS = (
-    "bin etc/shared/default etc/rules etc/decoders etc/lists ruleset/rules ruleset/decoders logs/alerts logs/archives "
-    "logs/firewall logs/cluster queue/engine queue/rids queue/sockets queue/cluster var/run var/multigroups"
-).split()
+NODE_FOLDERS = [
+    "bin",
+    "etc/shared/default",
+    "etc/rules",
+    "etc/decoders",
+    "etc/lists",
+    "ruleset/rules",
+    "ruleset/decoders",
+    "logs/alerts",
+    "logs/archives",
+    "logs/firewall",
+    "logs/cluster",
+    "queue/engine",
+    "queue/rids",
+    "queue/sockets",
+    "queue/cluster",
+    "var/run",
+    "var/multigroups",
+]
 """Folders that a node's home has from the start."""
 
 AGENT_FOLDERS = (
-    "bin etc/shared active-response/bin logs queue/rids queue/sockets queue/logcollector var/run".split()  # noqa: SIM905
+    "bin etc/shared active-response/bin logs queue/rids queue/sockets queue/logcollector var/run".split()
 )
 """Folders that an agent's home has from the start."""

@@ -111,8 +111,8 @@ class ChannelKey:
 
     A kept decryptor is fed the constant IV as a block of its own before each ciphertext: in CBC the block before a
     message acts as its IV, so the first block out is junk and the rest is right, whatever went before. Hazard: a
-    ciphertext whose length is no multiple of 16 would stay inside and spoil the next message, so the length is checked
-    first, and any failure replaces the decryptor. Not to be shared between threads.
+    ciphertext whose length is no multiple of 16 would stay inside and spoil the next message, so the length is
+    checked first, and any failure replaces the decryptor. Not to be shared between threads.
     """
 
     __slots__ = ("_decryptor", "aes", "blowfish")

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 MOST_UNAME_BYTES = 511
 MOST_LABEL_BYTES = 63487
 
-_ARCHITECTURES = (
-    "x86_64 i386 i686 sparc amd64 i86pc ia64 AIX armv6 armv7 aarch64 arm64".split()  # the order decides
-)
+_ARCHITECTURES = tuple("x86_64 i386 i686 sparc amd64 i86pc ia64 AIX armv6 armv7 aarch64 arm64".split())
+"""In the order in which they are looked for."""
+
 _AGENT_IP = re.compile(r'#"_agent_ip":(.*)')
 _MERGED = re.compile(r"(\S+) merged\.m")
 _BRACKET = re.compile(r"^(?P<uname>.*?) \[(?P<name>[^|\]]*)\|(?P<platform>[^:\]]*): (?P<version>[^\]]*)\]")

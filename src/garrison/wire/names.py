@@ -92,5 +92,5 @@ def compare_versions(first: str, second: str, *, with_patch: bool = False) -> in
 def _numbers(version: str, with_patch: bool) -> tuple[int, ...]:
     text = version[:9].rpartition("v")[2]
     numbers = [int(match.group()) if (match := re.match(r"\d+", part)) else 0 for part in text.split(".")]
-    numbers = (numbers + [0, 0, 0])[:3]
+    numbers = ([*numbers, 0, 0, 0])[:3]
     return tuple(numbers if with_patch else numbers[:2])

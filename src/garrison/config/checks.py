@@ -1,0 +1,49 @@
+"""Small checks of values that several sections share. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+_HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+
+
+def is_address(text: str) -> bool:
+    """True for an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_network(text: str) -> bool:
+    """True for an address, or a network with its bits or mask."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def is_host(text: str) -> bool:
+    """True for an address or a host name."""
+    if is_address(text):
+        return True
+    labels = text.removesuffix(".").split(".")
+    return len(text) <= 253 and all(_HOST_LABEL.fullmatch(label) for label in labels)
+
+
+def host_check(text: str) -> str | None:
+    """What would be right where `text` is no host, else None."""
+    return None if is_host(text) else "an address or a host name"
+
+
+def address_check(text: str) -> str | None:
+    """What would be right where `text` is no address, else None."""
+    return None if is_address(text) else "an IPv4 or IPv6 address"
+
+
+def network_check(text: str) -> str | None:
+    """What would be right where `text` is no address or network, else None."""
+    return None if is_network(text) else "an address, or a network such as 10.0.0.0/8"

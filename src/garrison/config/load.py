@@ -1,0 +1,64 @@
+"""Reads a home folder's configuration from disk."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from garrison.config.home import Home
+from garrison.config.model import AgentConfig, ManagerConfig
+from garrison.config.parse import Parsed, parse_agent, parse_manager
+from garrison.ground.errors import ConfigError, Fault
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded(Generic[T]):
+    """A configuration, what was tolerated, and a digest of the file that it came from (SHA-256 in hex)."""
+
+    config: T
+    warnings: tuple[Fault, ...]
+    digest: str
+
+
+def load_manager(home: Path | Home) -> Loaded[ManagerConfig]:
+    """The configuration of the node in `home`; `ConfigError` with every fault, an unreadable file included."""
+    place = _home(home)
+    text, digest = _read(place.conf)
+    return _loaded(parse_manager(text, str(place.conf), _internal(place)), digest)
+
+
+def load_agent(home: Path | Home) -> Loaded[AgentConfig]:
+    """The own configuration of the agent in `home`, without what its groups add."""
+    place = _home(home)
+    text, digest = _read(place.conf)
+    return _loaded(parse_agent(text, str(place.conf), _internal(place)), digest)
+
+
+def _home(home: Path | Home) -> Home:
+    return home if isinstance(home, Home) else Home(Path(home))
+
+
+def _loaded(parsed: Parsed[T], digest: str) -> Loaded[T]:
+    return Loaded(config=parsed.config, warnings=parsed.warnings, digest=digest)
+
+
+def _internal(home: Home) -> dict[str, str]:
+    files = (home.internal_options, home.local_internal_options)
+    return {str(path): _read(path)[0] for path in files if path.is_file()}
+
+
+def _read(path: Path) -> tuple[str, str]:
+    try:
+        content = path.read_bytes()
+        return content.decode(), hashlib.sha256(content).hexdigest()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        fault = Fault(path=str(path), line=line, found="not UTF-8 text", expected="UTF-8")
+        raise ConfigError([fault]) from error
+    except OSError as error:
+        fault = Fault(path=str(path), line=0, found=error.strerror or str(error), expected="a readable file")
+        raise ConfigError([fault]) from error

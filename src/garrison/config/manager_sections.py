@@ -1,0 +1,287 @@
+"""The sections of a node's `ossec.conf` other than `<cluster>`. Pure.
+
+Source: spec/agent-channel.md 2.6, 2.8, 8.6; spec/analysis.md 4, 13.1, 15, 16.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from garrison.config import checks
+from garrison.config.model import (
+    AlertsConfig,
+    AuthConfig,
+    FolderConfig,
+    ForceConfig,
+    GlobalConfig,
+    LabelConfig,
+    Protocol,
+    RemoteConfig,
+    RulesetConfig,
+)
+from garrison.config.reading import Faults, Section
+
+_GLOBAL_WITHOUT_EFFECT = [
+    "email_notification",
+    "email_to",
+    "email_from",
+    "smtp_server",
+    "email_idsname",
+    "email_maxperhour",
+    "email_log_source",
+    "helo_server",
+    "email_reply_to",
+    "custom_alert_output",
+    "stats",
+    "host_information",
+    "picviz_output",
+    "picviz_socket",
+    "prelude_output",
+    "prelude_profile",
+    "prelude_log_level",
+    "zeromq_output",
+    "zeromq_uri",
+    "zeromq_server_cert",
+    "zeromq_client_cert",
+    "white_list",
+    "geoip_db_path",
+    "integrity_checking",
+    "rootkit_detection",
+    "queue_size",
+    "update_check",
+    "limits",
+    "logall_syslog",
+    "hostname_allowlist",
+    "allow_higher_versions",
+    "compress_alerts",
+]
+
+
+def read_global(sections: list[Section]) -> GlobalConfig:
+    """All `<global>` blocks, later ones over earlier ones."""
+    config = GlobalConfig()
+    for section in sections:
+        config = GlobalConfig(
+            jsonout_output=section.flag("jsonout_output", config.jsonout_output),
+            alerts_log=section.flag("alerts_log", config.alerts_log),
+            logall=section.flag("logall", config.logall),
+            logall_json=section.flag("logall_json", config.logall_json),
+            memory_size=section.number("memory_size", config.memory_size, 2048, 10_000_000),
+            agents_disconnection_time_s=section.interval(
+                "agents_disconnection_time", config.agents_disconnection_time_s, 1
+            ),
+            agents_disconnection_alert_time_s=section.interval(
+                "agents_disconnection_alert_time", config.agents_disconnection_alert_time_s
+            ),
+            rotate_interval_s=section.interval("rotate_interval", config.rotate_interval_s),
+            max_output_size=section.size("max_output_size", config.max_output_size),
+        )
+        section.ignore(*_GLOBAL_WITHOUT_EFFECT)
+        section.finish()
+    return config
+
+
+def read_alerts(sections: list[Section]) -> AlertsConfig:
+    """All `<alerts>` blocks, later ones over earlier ones."""
+    config = AlertsConfig()
+    for section in sections:
+        config = AlertsConfig(
+            log_alert_level=section.number("log_alert_level", config.log_alert_level, 1, 16),
+            email_alert_level=section.number("email_alert_level", config.email_alert_level, 1, 16),
+        )
+        section.ignore("use_geoip")
+        section.finish()
+    return config
+
+
+def read_ruleset(sections: list[Section]) -> RulesetConfig:
+    """All `<ruleset>` blocks together."""
+    together: dict[str, tuple[Any, ...]] = {}
+
+    def add(name: str, values: tuple[Any, ...]) -> None:
+        together[name] = together.get(name, ()) + values
+
+    for section in sections:
+        add("decoder_dirs", _folders(section, "decoder_dir"))
+        add("rule_dirs", _folders(section, "rule_dir"))
+        for name in ("decoder_include", "rule_include", "decoder_exclude", "rule_exclude"):
+            add(name, section.texts(name))
+        section.ignore("include")
+        add("rule_include", section.texts("include"))
+        add("lists", section.texts("list"))
+        section.finish()
+    return RulesetConfig(**together)
+
+
+def _folders(section: Section, name: str) -> tuple[FolderConfig, ...]:
+    folders = []
+    for element in section.each(name):
+        pattern = element.attributes.get("pattern", ".xml$")
+        if element.attributes and "pattern" not in element.attributes:
+            wrong = ", ".join(element.attributes)
+            section.faults.add(element.line, f"unknown attribute of {name}: {wrong}", "pattern")
+        if element.text:
+            folders.append(FolderConfig(path=element.text, pattern=pattern))
+    return tuple(folders)
+
+
+def read_labels(sections: list[Section]) -> tuple[LabelConfig, ...]:
+    """All labels; of a repeated key the last value counts, and keys with `_` in front are passed over."""
+    found: dict[str, LabelConfig] = {}
+    for section in sections:
+        for element in section.each("label"):
+            key = element.attributes.get("key", "")
+            hidden = element.attributes.get("hidden", "no")
+            if not key:
+                section.faults.add(element.line, "label without a key", '<label key="name">value</label>')
+            elif key.startswith("_"):
+                section.faults.warn(
+                    element.line, f"label '{key[:60]}' is passed over", "keys do not begin with '_'"
+                )
+            elif hidden not in ("yes", "no"):
+                section.faults.add(
+                    element.line, f"invalid value for attribute 'hidden': {hidden[:60]}", "yes or no"
+                )
+            else:
+                found[key] = LabelConfig(key=key, value=element.text, hidden=hidden == "yes")
+        section.finish()
+    return tuple(found.values())
+
+
+def read_remote(section: Section) -> RemoteConfig:
+    """One `<remote>` block."""
+    default = RemoteConfig()
+    connection = section.choice("connection", default.connection, ("secure", "syslog"))
+    agents = section.sections("agents")
+    config = RemoteConfig(
+        connection=cast(Any, connection),
+        port=section.number("port", 514 if connection == "syslog" else default.port, 1, 65535),
+        protocols=_protocols(section, connection),
+        local_ip=section.text("local_ip", default.local_ip, checks.address_check),
+        ipv6=section.flag("ipv6", default.ipv6),
+        queue_size=section.number("queue_size", default.queue_size, 1, 10_000_000),
+        rids_closing_time_s=section.interval("rids_closing_time", default.rids_closing_time_s, 1),
+        connection_overtake_time_s=section.number(
+            "connection_overtake_time", default.connection_overtake_time_s, 0, 3600
+        ),
+        allow_higher_versions=_higher_versions(agents, default.allow_higher_versions),
+        proxy_protocol=section.flag("proxy_protocol", default.proxy_protocol),
+        proxy_trusted=_networks(section, "proxy_trusted"),
+        allowed_ips=_networks(section, "allowed-ips"),
+        denied_ips=_networks(section, "denied-ips"),
+    )
+    section.finish()
+    if config.proxy_protocol and not config.proxy_trusted:
+        expected = "the balancer's address in <proxy_trusted>: anybody else could choose an address"
+        section.faults.add(section.element.line, "proxy_protocol without proxy_trusted", expected)
+    if config.connection == "syslog" and not config.allowed_ips:
+        expected = "the senders' addresses in <allowed-ips>; without them nobody may send"
+        section.faults.warn(section.element.line, "syslog without allowed-ips", expected)
+    return config
+
+
+def _protocols(section: Section, connection: str) -> frozenset[Protocol]:
+    element = section.last("protocol")
+    if element is None:
+        return frozenset({"udp"}) if connection == "syslog" else frozenset({"tcp"})
+    words = {word.strip().lower() for word in element.text.split(",")}
+    if not words or not words <= {"tcp", "udp"}:
+        section.wrong(element, "tcp, udp or tcp,udp")
+        return frozenset({"tcp"})
+    return cast(frozenset[Protocol], frozenset(words))
+
+
+def _networks(section: Section, name: str) -> tuple[str, ...]:
+    values = []
+    for element in section.each(name):
+        if (expected := checks.network_check(element.text)) is not None:
+            section.wrong(element, expected)
+        else:
+            values.append(element.text)
+    return tuple(values)
+
+
+def _higher_versions(sections: list[Section], default: bool) -> bool:
+    allowed = default
+    for section in sections:
+        allowed = section.flag("allow_higher_versions", allowed)
+        section.finish()
+    return allowed
+
+
+def read_auth(sections: list[Section], faults: Faults) -> AuthConfig:
+    """The `<auth>` block; without one enrollment is off, as operators know it."""
+    if not sections:
+        return AuthConfig(disabled=True)
+    section, default = sections[-1], AuthConfig()
+    if len(sections) > 1:
+        faults.warn(section.element.line, "there are multiple auth sections", "only the last one is used")
+    config = AuthConfig(
+        disabled=section.flag("disabled", default.disabled),
+        remote_enrollment=section.flag("remote_enrollment", default.remote_enrollment),
+        port=section.number("port", default.port, 1, 65535),
+        local_ip=section.text("local_ip", default.local_ip, checks.address_check),
+        ipv6=section.flag("ipv6", default.ipv6),
+        use_source_ip=section.flag("use_source_ip", default.use_source_ip),
+        purge=section.flag("purge", default.purge),
+        use_password=section.flag("use_password", default.use_password),
+        ciphers=section.text("ciphers", default.ciphers),
+        ssl_agent_ca=section.text("ssl_agent_ca", default.ssl_agent_ca),
+        ssl_verify_host=section.flag("ssl_verify_host", default.ssl_verify_host),
+        ssl_manager_cert=section.text("ssl_manager_cert", default.ssl_manager_cert),
+        ssl_manager_key=section.text("ssl_manager_key", default.ssl_manager_key),
+        ssl_auto_negotiate=section.flag("ssl_auto_negotiate", default.ssl_auto_negotiate),
+        force=_force(section),
+        allow_higher_versions=_higher_versions(section.sections("agents"), default.allow_higher_versions),
+    )
+    if section.has("key_request"):
+        line = section.element.named("key_request")[0].line
+        faults.warn(line, "key_request is not supported", "unknown agents are looked up in the cluster")
+    section.ignore("limit_maxagents")
+    section.finish()
+    return config
+
+
+def _force(section: Section) -> ForceConfig:
+    default = ForceConfig()
+    found = section.sections("force")
+    old = _old_force(section, default, is_overruled=bool(found))
+    if not found:
+        return old
+    force = found[-1]
+    disconnected_enabled = default.disconnected_time_enabled
+    if (element := force.last("disconnected_time")) is not None:
+        word = element.attributes.get("enabled", "yes")
+        if word not in ("yes", "no"):
+            force.faults.add(element.line, f"invalid value for attribute 'enabled': {word[:60]}", "yes or no")
+        disconnected_enabled = word == "yes"
+    elif force.element.named("disconnected_time"):
+        disconnected_enabled = (
+            force.element.named("disconnected_time")[-1].attributes.get("enabled", "yes") == "yes"
+        )
+    config = ForceConfig(
+        enabled=force.flag("enabled", default.enabled),
+        disconnected_time_enabled=disconnected_enabled,
+        disconnected_time_s=force.interval("disconnected_time", default.disconnected_time_s),
+        after_registration_time_s=force.interval(
+            "after_registration_time", default.after_registration_time_s
+        ),
+        key_mismatch=force.flag("key_mismatch", default.key_mismatch),
+    )
+    force.finish()
+    return config
+
+
+def _old_force(section: Section, default: ForceConfig, *, is_overruled: bool) -> ForceConfig:
+    insert, time = section.last("force_insert"), section.last("force_time")
+    for element in (insert, time):
+        if element is not None:
+            section.faults.warn(element.line, f"{element.name} is deprecated", "<force> with its options")
+    config = default
+    if insert is not None:
+        config = replace(config, enabled=section.flag("force_insert", default.enabled))
+    if time is not None:
+        seconds = section.number("force_time", default.disconnected_time_s, 0, 10**9)
+        config = replace(config, disconnected_time_s=seconds, disconnected_time_enabled=seconds > 0)
+    return default if is_overruled else config
