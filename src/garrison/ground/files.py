@@ -5,15 +5,18 @@ A full disk or a kill leaves the old content in place; no reader ever sees half 
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
 from garrison.ground.errors import StoreError
 
+_SERIAL = itertools.count()
+
 
 def write_atomic(path: Path, content: bytes, mode: int = 0o640, *, durable: bool = True) -> None:
     """`path` holds exactly `content` afterwards, or what it held before and a `StoreError` is raised."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = path.with_name(f".{path.name}.{os.getpid()}-{next(_SERIAL)}.tmp")
     try:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
         try:

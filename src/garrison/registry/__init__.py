@@ -1,0 +1,1 @@
+"""The agents of the cluster: who they are, their keys and groups, and how they are."""
