@@ -13,7 +13,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from garrison.config.home import Home
@@ -54,7 +54,11 @@ DEFAULT_FORCE = ForceConfig()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrollOrder:
-    """A checked wish for an agent. `source` is the address that asks; `id` and `key` only where a tool gives them."""
+    """A checked wish for an agent.
+
+    `source` is the address that asks; `reserved_name` is the host's own, which no agent may take; `id` and `key` are
+    given by tools only.
+    """
 
     name: str
     ip: str = "any"
@@ -62,8 +66,9 @@ class EnrollOrder:
     key_hash: str | None = None
     source: str = ""
     force: ForceConfig = DEFAULT_FORCE
+    reserved_name: str | None = None
     id: str | None = None
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
 
 
 class StatusOf(Protocol):
@@ -321,6 +326,8 @@ class Registry:
             if self._is_same_wish(holder, order):
                 return holder
             await self._replace(holder, order, now, f"Duplicate IP: {order.ip}", 9007)
+        if order.name == order.reserved_name:
+            raise Refused(f"Invalid agent name: {order.name}", 9005)
         holder = await self._holder_of_name(order.name)
         if holder is not None:
             if self._is_same_wish(holder, order):

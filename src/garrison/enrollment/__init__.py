@@ -1,0 +1,1 @@
+"""Port 1515: agents ask for their identity."""
