@@ -1,0 +1,1 @@
+"""Port 1514 on a manager: the agents' connections."""
