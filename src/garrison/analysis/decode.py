@@ -1,0 +1,244 @@
+"""A log meets the decoders: one root is chosen, then one child, then fields are extracted. Pure.
+
+Source: spec/analysis.md 6.2 to 6.5; spec/analysis-1-decoding.md 4.7 to 4.13.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from garrison.analysis.event import Event
+from garrison.analysis.patterns import PCRE2, Pattern
+from garrison.analysis.plugins import PLUGINS
+from garrison.analysis.program import (
+    AFTER_PARENT,
+    AFTER_PREMATCH,
+    NO_GATE,
+    DecoderForest,
+    DecoderNode,
+    OrderWord,
+)
+
+MAX_DYNAMIC_FIELDS = 256
+MAX_REMEMBERED_PROGRAMS = 4_096
+
+
+class Decoding:
+    """The decoders of a program, with a bounded memory of which roots fit which program name."""
+
+    def __init__(self, forest: DecoderForest) -> None:
+        self._forest = forest
+        self._by_program: dict[bytes, tuple[DecoderNode, ...]] = {}
+        self._ungated = [at for at, root in enumerate(forest.unnamed) if root.gate == NO_GATE]
+        self._gated: dict[int, list[int]] = {}
+        for at, root in enumerate(forest.unnamed):
+            if root.gate != NO_GATE:
+                self._gated.setdefault(root.gate, []).append(at)
+
+    def decode(self, event: Event, hits: Collection[int] | None, *, follows_blank: bool) -> DecoderNode | None:
+        """Fills `event`; the decoder it ends with, None when no root fits.
+
+        `hits` are the open gates of the log; None when nobody looked, which takes longer and gives the same.
+        """
+        attempt = _Attempt(event, hits, follows_blank)
+        for root in self._candidates(event, hits):
+            if attempt.enters(root):
+                return attempt.run(root)
+        return None
+
+    def _candidates(self, event: Event, hits: Collection[int] | None) -> Collection[DecoderNode]:
+        program = event.program_name
+        if program is not None:
+            return self._fitting(program)
+        unnamed = self._forest.unnamed
+        if hits is None:
+            return unnamed
+        places = [place for gate in hits if gate in self._gated for place in self._gated[gate]]
+        places += self._ungated
+        places.sort()
+        return [unnamed[place] for place in places]
+
+    def _fitting(self, program: bytes) -> tuple[DecoderNode, ...]:
+        found = self._by_program.get(program)
+        if found is None:
+            found = tuple(
+                root for root in self._forest.named if root.program_name and root.program_name.test(program)
+            )
+            if len(self._by_program) >= MAX_REMEMBERED_PROGRAMS:
+                self._by_program.clear()
+            self._by_program[program] = found
+        return found
+
+
+class _Attempt:
+    """One event on its way through the decoders. Positions are offsets into the log.
+
+    `_left_over` are the captures of the last PCRE2 pattern that ran: a PCRE2 regex that matches without a
+    group of its own hands those on.
+    """
+
+    __slots__ = ("_after_parent", "_after_prematch", "_event", "_follows_blank", "_hits", "_left_over", "_log", "_low")
+
+    def __init__(self, event: Event, hits: Collection[int] | None, follows_blank: bool) -> None:
+        self._event = event
+        self._log = event.log
+        self._low = event.log.lower()
+        self._hits = hits
+        self._follows_blank = follows_blank
+        self._left_over: tuple[bytes, ...] = ()
+        self._after_parent: int | None = None
+        self._after_prematch: int | None = None
+
+    def enters(self, root: DecoderNode) -> bool:
+        """Whether `root` is the one; where its prematch ended is noted."""
+        position = 0
+        if root.prematch is not None:
+            if not self._is_open(root):
+                return False
+            end = self._after_match(root.prematch, 0)
+            if end is None:
+                return False
+            position = end
+        self._after_prematch = position
+        return True
+
+    def run(self, root: DecoderNode) -> DecoderNode:
+        """The event's decoder; all fields are extracted."""
+        event = self._event
+        owner = root
+        after_root = self._after_prematch or 0
+        if not root.children:
+            event.decoder, event.category = root.card, root.category
+            if root.regex is not None or root.plugin is not None:
+                self._extract((root,), 0, root, after_root, None)
+            return root
+        place, after_child = self._choose(root, after_root)
+        if place is not None and root.children[place].prematch is not None:
+            owner = root.children[place]
+            self._after_parent = after_root
+            self._after_prematch = after_child
+        event.decoder, event.category = owner.card, owner.category
+        if place is not None:
+            self._extract(root.children, place, owner, after_root, after_child)
+        return owner
+
+    def _is_open(self, node: DecoderNode) -> bool:
+        if self._hits is not None and node.gate != NO_GATE:
+            return node.gate in self._hits
+        return not node.needle or node.needle in self._low
+
+    def _after_match(self, pattern: Pattern, start: int) -> int | None:
+        """The position behind a match of `pattern` in the log from `start` on; None without a match."""
+        subject = self._log[start:] if start else self._log
+        if pattern.language == PCRE2:
+            found = pattern.extract(subject)
+            if found is None:
+                return None
+            if found.captures:
+                self._left_over = found.captures
+            return self._behind(found.last, start, len(subject))
+        self._left_over = ()
+        last = pattern.find(subject)
+        return None if last is None else self._behind(last, start, len(subject))
+
+    def _behind(self, last: int, start: int, length: int) -> int:
+        if last < 0 and start == 0:
+            return 0 if self._follows_blank else length
+        return start + last + (1 if last < length else 0)
+
+    def _choose(self, root: DecoderNode, after_root: int) -> tuple[int | None, int | None]:
+        """(place of the child that is taken, position after its prematch)."""
+        children = root.children
+        place = 0
+        while place < len(children):
+            child = children[place]
+            if child.prematch is None:
+                return place, after_root
+            if self._is_open(child):
+                start = after_root if child.prematch_is_after_parent else 0
+                end = self._after_match(child.prematch, start)
+                if end is not None:
+                    return place, end
+            place += 1
+            if child.goes_on:
+                while place < len(children) and children[place].goes_on:
+                    place += 1
+                place += 1
+        return None, None
+
+    def _extract(
+        self,
+        nodes: Collection[DecoderNode] | list[DecoderNode],
+        place: int,
+        owner: DecoderNode,
+        after_parent: int,
+        after_prematch: int | None,
+    ) -> None:
+        nodes = list(nodes) if not isinstance(nodes, list) else nodes
+        previous: int | None = None
+        while place < len(nodes):
+            node = nodes[place]
+            if node.plugin is not None:
+                PLUGINS[node.plugin](self._event, self._plugin_input(owner), owner)
+            elif node.regex is not None:
+                start = 0
+                if node.regex_offset is not None:
+                    if node.regex_offset == AFTER_PARENT:
+                        start = after_parent
+                    elif node.regex_offset == AFTER_PREMATCH or previous is None:
+                        start = after_prematch or 0
+                    else:
+                        start = previous
+                end = self._assign(node, start)
+                if end is not None:
+                    previous = end
+            else:
+                return
+            if not node.goes_on:
+                return
+            place += 1
+
+    def _plugin_input(self, owner: DecoderNode) -> bytes | None:
+        if owner.plugin_offset is None:
+            return self._log
+        start = self._after_prematch if owner.plugin_offset == AFTER_PREMATCH else None
+        if owner.plugin_offset == AFTER_PARENT:
+            start = self._after_parent
+        return None if start is None else self._log[start:]
+
+    def _assign(self, node: DecoderNode, start: int) -> int | None:
+        """Runs the regex of `node`; the position behind it, None without a match."""
+        pattern = node.regex
+        assert pattern is not None
+        needle = node.needle if node.prematch is None else b""
+        if needle and needle not in self._low:
+            return None
+        subject = self._log[start:] if start else self._log
+        found = pattern.extract(subject)
+        if pattern.language != PCRE2:
+            self._left_over = ()
+        if found is None:
+            return None
+        captures = found.captures
+        if pattern.language == PCRE2:
+            if captures:
+                self._left_over = captures
+            else:
+                captures = self._left_over
+        for word, value in zip(node.order, captures, strict=False):
+            _set_field(self._event, word, value)
+        return self._behind(found.last, start, len(subject))
+
+
+def _set_field(event: Event, word: OrderWord, value: bytes) -> None:
+    if word.static is not None:
+        event.static[word.static] = value
+    else:
+        add_dynamic(event, word.name, value)
+
+
+def add_dynamic(event: Event, name: bytes, value: bytes) -> None:
+    """Appends a dynamic field while there is room; the first of a name counts."""
+    if len(event.dynamic) < MAX_DYNAMIC_FIELDS:
+        event.dynamic.append((name, value))
+        event.by_name.setdefault(name.lower(), value)

@@ -1,0 +1,294 @@
+"""One face for all pattern languages. Pure.
+
+    pattern.test(subject)      does it fit?
+    pattern.find(subject)      index of the last byte matched, None without a match
+    pattern.extract(subject)   the same with the captures
+
+`gate` tells an over-all filter what must occur in a log before a pattern can fit at all.
+Source: spec/analysis.md 5; spec/analysis-1-decoding.md 3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pcre2
+
+from garrison.analysis import osmatch, osregex
+from garrison.analysis.osregex import BadPattern, Found
+from garrison.analysis.osregex_shape import Shape, longest_literal, loose_expression, shape_of
+
+OSMATCH, OSREGEX, PCRE2, STRING = "osmatch", "osregex", "pcre2", "string"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A necessary condition over the whole log: an ordinary expression that must occur somewhere in it.
+
+    `needle` is a text in lower case that surely occurs in a log that fits, empty when none is known.
+    """
+
+    expression: bytes | None = None
+    is_caseless: bool = True
+    needle: bytes = b""
+
+
+class Pattern(Protocol):
+    """A compiled pattern of any language."""
+
+    source: bytes
+    language: str
+
+    def test(self, subject: bytes) -> bool:
+        """True when `subject` fits."""
+        ...
+
+    def find(self, subject: bytes) -> int | None:
+        """The index of the last byte matched (-1 for an empty match at the start), None without a match."""
+        ...
+
+    def extract(self, subject: bytes) -> Found | None:
+        """The match with its captures, None without a match."""
+        ...
+
+    def gate(self, *, whole: bool) -> Gate:
+        """What must occur in the log; `whole` says that the subject is always the whole log."""
+        ...
+
+
+class MatchPattern:
+    """OS_Match. It has neither captures nor a position; `find` gives 0."""
+
+    language = OSMATCH
+
+    def __init__(self, source: bytes) -> None:
+        self.source = source
+        self.compiled = osmatch.compile_match(source)
+        self.test: Callable[[bytes], bool] = self.compiled.test
+
+    def find(self, subject: bytes) -> int | None:
+        return 0 if self.test(subject) else None
+
+    def extract(self, subject: bytes) -> Found | None:
+        return Found(0) if self.test(subject) else None
+
+    def gate(self, *, whole: bool) -> Gate:
+        choices = self.compiled.choices
+        if self.compiled.is_negated or any(not choice.text for choice in choices):
+            return Gate()
+        expression = b"|".join(choice.expression() for choice in choices) if whole else None
+        return Gate(expression=expression, needle=choices[0].text if len(choices) == 1 else b"")
+
+
+class StringPattern:
+    """Plain equality of bytes, letter case included."""
+
+    language = STRING
+
+    def __init__(self, source: bytes) -> None:
+        self.source = source
+
+    def test(self, subject: bytes) -> bool:
+        return subject == self.source
+
+    def find(self, subject: bytes) -> int | None:
+        return len(subject) - 1 if subject == self.source else None
+
+    def extract(self, subject: bytes) -> Found | None:
+        return Found(len(subject) - 1) if subject == self.source else None
+
+    def gate(self, *, whole: bool) -> Gate:
+        return Gate()
+
+
+class RegexPattern:
+    """OS_Regex: stand-ins where they are proven, else the walk."""
+
+    language = OSREGEX
+
+    def __init__(self, source: bytes) -> None:
+        self.source = source
+        self.alternatives = osregex.parse(source)
+        self._has_groups = osregex.alternative_has_groups(self.alternatives)
+        self._shapes = tuple(shape_of(alternative) for alternative in self.alternatives)
+        self.test = self._fast_test()
+
+    def _fast_test(self) -> Callable[[bytes], bool]:
+        if any(not alternative.items and not alternative.at_end for alternative in self.alternatives):
+            return lambda subject: True
+        values = self._exact_values()
+        if values is not None:
+            return lambda subject: subject.lower() in values
+        if all(shape.is_exact for shape in self._shapes):
+            return self._exact_test()
+        if all(shape.loose is not None for shape in self._shapes):
+            return self._guarded_test()
+        return self._slow_test
+
+    def _exact_values(self) -> frozenset[bytes] | None:
+        """The texts that fit, where the pattern is a list of `^text$`."""
+        values: set[bytes] = set()
+        for alternative in self.alternatives:
+            if not (alternative.at_start and alternative.at_end and alternative.items):
+                return None
+            if any(item.kind > osregex.ONE or len(item.members) != 1 for item in alternative.items):
+                return None
+            if any(item.kind == osregex.PAREN for item in alternative.items):
+                return None
+            values.add(b"".join(bytes(item.members) for item in alternative.items))
+        return frozenset(values)
+
+    def _exact_test(self) -> Callable[[bytes], bool]:
+        if len(self.alternatives) == 1:
+            alternative = self.alternatives[0]
+            literal = longest_literal(alternative)
+            if len(literal) == len(alternative.items) and not alternative.at_end:
+                if alternative.at_start:
+                    return lambda subject: subject.lower().startswith(literal)
+                return lambda subject: literal in subject.lower()
+        search = re.compile(self._joined_loose(), re.DOTALL).search
+        return lambda subject: search(subject.lower()) is not None
+
+    def _joined_loose(self) -> bytes:
+        return b"|".join(shape.loose.pattern for shape in self._shapes if shape.loose is not None)
+
+    def _guarded_test(self) -> Callable[[bytes], bool]:
+        search = re.compile(self._joined_loose(), re.DOTALL).search
+        slow = self._slow_test
+        return lambda subject: search(subject.lower()) is not None and slow(subject)
+
+    def _slow_test(self, subject: bytes) -> bool:
+        low = subject.lower()
+        return any(self._attempt(index, low, captures=False) is not None for index in range(len(self._shapes)))
+
+    def find(self, subject: bytes) -> int | None:
+        found = self._search(subject, captures=False)
+        return None if found is None else found.last
+
+    def extract(self, subject: bytes) -> Found | None:
+        return self._search(subject, captures=True)
+
+    def _search(self, subject: bytes, *, captures: bool) -> Found | None:
+        low = subject.lower()
+        asked = captures and self._has_groups
+        for index in range(len(self._shapes)):
+            result = self._attempt(index, low, captures=asked)
+            if result is None:
+                continue
+            if isinstance(result, tuple):
+                return Found(result[0], osregex.captures_of(subject, result[1]) if captures else ())
+            return self._from_match(index, result, subject, captures=captures)
+        return None
+
+    def _attempt(self, index: int, low: bytes, *, captures: bool) -> re.Match[bytes] | tuple[int, list[int]] | None:
+        """The match of one alternative: by `strict` where that settles it, else by the walk."""
+        shape = self._shapes[index]
+        if shape.strict is not None:
+            match, is_settled = _strict_match(shape, low)
+            if match is not None and not _is_scant_tail(shape, match, len(low)):
+                return match
+            if is_settled and match is None:
+                return None
+        if shape.loose is not None and shape.loose.search(low) is None:
+            return None
+        return osregex.walk(self.alternatives[index], low, captures=captures)
+
+    def _from_match(self, index: int, match: re.Match[bytes], subject: bytes, *, captures: bool) -> Found:
+        tail = self._shapes[index].tail
+        last = match.end() - 1
+        count = self.alternatives[index].groups
+        if tail is not None:
+            start, end = match.span(count + 1)
+            last = tail.last(start, end, len(subject))
+        if not captures:
+            return Found(last)
+        return Found(last, tuple(subject[slice(*match.span(group))] for group in range(1, count + 1)))
+
+    def gate(self, *, whole: bool) -> Gate:
+        pieces = [loose_expression(a, keeps_start=whole) for a in self.alternatives]
+        needle = longest_literal(self.alternatives[0]) if len(self.alternatives) == 1 else b""
+        if any(piece is None for piece in pieces):
+            return Gate(needle=needle)
+        return Gate(expression=b"|".join(piece for piece in pieces if piece is not None), needle=needle)
+
+
+def _strict_match(shape: Shape, low: bytes) -> tuple[re.Match[bytes] | None, bool]:
+    """(match, whether no match is final)."""
+    assert shape.strict is not None
+    if shape.is_exact:
+        return shape.strict.search(low), True
+    if shape.begin is None:
+        return shape.strict.match(low), False
+    begin = shape.begin.search(low)
+    if begin is None:
+        return None, True
+    return shape.strict.match(low, begin.start()), False
+
+
+def _is_scant_tail(shape: Shape, match: re.Match[bytes], length: int) -> bool:
+    """True for a repeated class at the end that took nothing, or one byte, at the end of the subject.
+
+    Whether its closing parenthesis was passed depends on how the run was entered: the walk must tell.
+    """
+    if shape.tail is None:
+        return False
+    start, end = match.span(match.re.groups)
+    return end == length and end - start <= 1
+
+
+class Pcre2Pattern:
+    """PCRE2 over bytes with options 0 and the library's own limits; an error while matching is no match."""
+
+    language = PCRE2
+
+    def __init__(self, source: bytes) -> None:
+        self.source = source
+        try:
+            self._compiled: Any = pcre2.compile(source)
+        except pcre2.PatternError as error:
+            raise BadPattern(str(error)) from error
+        self._search = self._compiled.search
+
+    def _match(self, subject: bytes) -> Any:
+        try:
+            return self._search(subject)
+        except pcre2.LibraryError:
+            return None
+
+    def test(self, subject: bytes) -> bool:
+        try:
+            return self._search(subject) is not None
+        except pcre2.LibraryError:
+            return False
+
+    def find(self, subject: bytes) -> int | None:
+        match = self._match(subject)
+        return None if match is None else match.end() - 1
+
+    def extract(self, subject: bytes) -> Found | None:
+        match = self._match(subject)
+        if match is None:
+            return None
+        groups = list(match.groups())
+        while groups and groups[-1] is None:
+            groups.pop()
+        return Found(match.end() - 1, tuple(group or b"" for group in groups))
+
+    def gate(self, *, whole: bool) -> Gate:
+        if not whole or self.source.startswith(b"(*"):
+            return Gate(is_caseless=False)
+        return Gate(expression=self.source, is_caseless=False)
+
+
+def compile_pattern(source: bytes, language: str) -> Pattern:
+    """The pattern; raises `BadPattern` with the reason."""
+    if language == OSMATCH:
+        return MatchPattern(source)
+    if language == OSREGEX:
+        return RegexPattern(source)
+    if language == PCRE2:
+        return Pcre2Pattern(source)
+    return StringPattern(source)
