@@ -207,7 +207,12 @@ def _unescape(raw: bytes) -> bytes:
 
 def number_text(value: float) -> str:
     """A number as a field shows it: integral and within 32 bits plain, else with six decimals."""
-    if value == value and abs(value) != float("inf") and value == int(value) and _MIN_INT <= value <= _MAX_INT:
+    if (
+        value == value
+        and abs(value) != float("inf")
+        and value == int(value)
+        and _MIN_INT <= value <= _MAX_INT
+    ):
         return str(int(value))
     return f"{float(value):f}"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from garrison.analysis.event import Event
+from garrison.analysis.fields import add_dynamic
 from garrison.analysis.patterns import PCRE2, Pattern
 from garrison.analysis.plugins import PLUGINS
 from garrison.analysis.program import (
@@ -19,7 +20,6 @@ from garrison.analysis.program import (
     OrderWord,
 )
 
-MAX_DYNAMIC_FIELDS = 256
 MAX_REMEMBERED_PROGRAMS = 4_096
 
 
@@ -35,7 +35,9 @@ class Decoding:
             if root.gate != NO_GATE:
                 self._gated.setdefault(root.gate, []).append(at)
 
-    def decode(self, event: Event, hits: Collection[int] | None, *, follows_blank: bool) -> DecoderNode | None:
+    def decode(
+        self, event: Event, hits: Collection[int] | None, *, follows_blank: bool
+    ) -> DecoderNode | None:
         """Fills `event`; the decoder it ends with, None when no root fits.
 
         `hits` are the open gates of the log; None when nobody looked, which takes longer and gives the same.
@@ -77,7 +79,16 @@ class _Attempt:
     group of its own hands those on.
     """
 
-    __slots__ = ("_after_parent", "_after_prematch", "_event", "_follows_blank", "_hits", "_left_over", "_log", "_low")
+    __slots__ = (
+        "_after_parent",
+        "_after_prematch",
+        "_event",
+        "_follows_blank",
+        "_hits",
+        "_left_over",
+        "_log",
+        "_low",
+    )
 
     def __init__(self, event: Event, hits: Collection[int] | None, follows_blank: bool) -> None:
         self._event = event
@@ -235,10 +246,3 @@ def _set_field(event: Event, word: OrderWord, value: bytes) -> None:
         event.static[word.static] = value
     else:
         add_dynamic(event, word.name, value)
-
-
-def add_dynamic(event: Event, name: bytes, value: bytes) -> None:
-    """Appends a dynamic field while there is room; the first of a name counts."""
-    if len(event.dynamic) < MAX_DYNAMIC_FIELDS:
-        event.dynamic.append((name, value))
-        event.by_name.setdefault(name.lower(), value)

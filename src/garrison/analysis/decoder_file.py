@@ -15,7 +15,14 @@ from garrison.analysis.event import DecoderCard
 from garrison.analysis.osregex import BadPattern
 from garrison.analysis.patterns import OSMATCH, OSREGEX, PCRE2, Pattern, compile_pattern
 from garrison.analysis.plugins import PLUGINS
-from garrison.analysis.program import AFTER_PARENT, AFTER_PREMATCH, AFTER_REGEX, DecoderNode, FirstSeen, OrderWord
+from garrison.analysis.program import (
+    AFTER_PARENT,
+    AFTER_PREMATCH,
+    AFTER_REGEX,
+    DecoderNode,
+    FirstSeen,
+    OrderWord,
+)
 from garrison.analysis.reading import CATEGORIES, LANGUAGES, Reading, language_of, shown
 from garrison.analysis.syntax import Element, read_elements
 from garrison.ground.errors import RuleError
@@ -118,7 +125,9 @@ class _DecoderReader:
         element = self._element
         name = self._name()
         if not element.children:
-            self._error(element.line, "a <decoder> without content", "expected <prematch>, <program_name> or <parent>")
+            self._error(
+                element.line, "a <decoder> without content", "expected <prematch>, <program_name> or <parent>"
+            )
         for child in element.children:
             self._option(child)
         self._check()
@@ -136,7 +145,9 @@ class _DecoderReader:
             return b""
         for extra, _ in attributes[1:]:
             if extra.lower() != "status" or len(attributes) > 2:
-                self._error(self._element.line, f"attribute {extra} of <decoder>", "only name and status are known")
+                self._error(
+                    self._element.line, f"attribute {extra} of <decoder>", "only name and status are known"
+                )
         return attributes[0][1]
 
     def _option(self, child: Element) -> None:
@@ -182,27 +193,35 @@ class _DecoderReader:
         if option == "prematch" and word in (AFTER_PREMATCH, AFTER_REGEX):
             self._error(child.line, f"offset {word} of <prematch>", "only after_parent is possible")
         elif word not in _OFFSETS:
-            self._reading.warn(child.line, f"unknown offset {shown(offset)!r}", f"known are {', '.join(_OFFSETS)}")
+            self._reading.warn(
+                child.line, f"unknown offset {shown(offset)!r}", f"known are {', '.join(_OFFSETS)}"
+            )
         else:
             text.offset = word
 
     def _plugin_option(self, child: Element) -> None:
         self._plugin = child.text.decode("latin-1")
         if self._plugin not in PLUGINS:
-            self._error(child.line, f"unknown plugin {shown(child.text)!r}", f"known are {', '.join(PLUGINS)}")
+            self._error(
+                child.line, f"unknown plugin {shown(child.text)!r}", f"known are {', '.join(PLUGINS)}"
+            )
         offset = child.attribute("offset")
         if offset is not None:
             word = offset.lower().decode("latin-1")
             self._plugin_offset = word
             if word not in _OFFSETS:
-                self._error(child.line, f"unknown offset {shown(offset)!r}", f"known are {', '.join(_OFFSETS)}")
+                self._error(
+                    child.line, f"unknown offset {shown(offset)!r}", f"known are {', '.join(_OFFSETS)}"
+                )
 
     def _json_option(self, option: str, child: Element) -> None:
         word = child.text.lower()
         if option == "json_null_field":
             self._discards_null = word == b"discard"
             if word not in (b"string", b"discard"):
-                self._reading.warn(child.line, f"{option} {shown(child.text)!r}", "string is used; or discard")
+                self._reading.warn(
+                    child.line, f"{option} {shown(child.text)!r}", "string is used; or discard"
+                )
         else:
             self._joins_arrays = word == b"csv"
             if word not in (b"array", b"csv"):
@@ -213,7 +232,9 @@ class _DecoderReader:
         texts = self._texts
         has_parent = self._parent is not None
         if not has_parent and "prematch" not in texts and "program_name" not in texts:
-            self._error(line, "a decoder that nothing selects", "expected <parent>, <prematch> or <program_name>")
+            self._error(
+                line, "a decoder that nothing selects", "expected <parent>, <prematch> or <program_name>"
+            )
         if ("regex" in texts) != (self._order is not None):
             self._error(line, "<regex> and <order> go together", "one of them is missing")
         if self._plugin is not None and ("regex" in texts or self._order is not None):
@@ -291,7 +312,9 @@ class _DecoderReader:
                     words.add(FIRST_SEEN_WORDS[word])
                 elif is_after_order:
                     if not any(o.static is None and o.name.lower() == word.lower() for o in order):
-                        self._error(line, f"{shown(word)!r} in <fts>", "expected a field of this decoder's <order>")
+                        self._error(
+                            line, f"{shown(word)!r} in <fts>", "expected a field of this decoder's <order>"
+                        )
                     marked.add(word.lower())
         if not words and not marked:
             return None

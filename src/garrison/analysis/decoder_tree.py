@@ -14,7 +14,11 @@ from garrison.analysis.reading import Reading, shown
 
 INTERNAL_NAMES = frozenset(
     [b"rootcheck", b"syscheck_integrity_changed", b"syscheck_new_entry", b"syscheck_deleted"]
-    + [b"syscheck_registry_%s_%s" % (k, c) for k in (b"key", b"value") for c in (b"modified", b"added", b"deleted")]
+    + [
+        b"syscheck_registry_%s_%s" % (k, c)
+        for k in (b"key", b"value")
+        for c in (b"modified", b"added", b"deleted")
+    ]
     + [b"hostinfo_new", b"hostinfo_modified", b"syscollector", b"ciscat", b"windows_eventchannel", b"sca"]
 )
 
@@ -53,7 +57,9 @@ class ForestBuilder:
         earlier = [child for child in parent.children if child.written_name == node.written_name]
         if node.regex_offset == AFTER_REGEX and not any(e.prematch or e.regex for e in earlier):
             reading.error(
-                decoder.line, "offset after_regex without an earlier decoder of the same name", "add one or drop it"
+                decoder.line,
+                "offset after_regex without an earlier decoder of the same name",
+                "add one or drop it",
             )
             return
         if earlier:

@@ -306,7 +306,9 @@ def captures_of(subject: bytes, marks: list[int]) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def interpret(alternatives: tuple[Alternative, ...], subject: bytes, *, captures: bool = False) -> Found | None:
+def interpret(
+    alternatives: tuple[Alternative, ...], subject: bytes, *, captures: bool = False
+) -> Found | None:
     """What the pattern says about `subject`, by the walk alone."""
     low = subject.lower()
     for alternative in alternatives:

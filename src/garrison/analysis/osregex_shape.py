@@ -14,6 +14,7 @@ What neither settles is walked. `tests/analysis/test_osregex.py` holds all three
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -72,7 +73,7 @@ def shape_of(alternative: Alternative) -> Shape:
 
 def _has_neighboring_parens(alternative: Alternative) -> bool:
     items = alternative.items
-    return any(a.kind == PAREN == b.kind for a, b in zip(items, items[1:], strict=False))
+    return any(a.kind == PAREN == b.kind for a, b in itertools.pairwise(items))
 
 
 def _set(members: frozenset[int]) -> bytes:
@@ -131,7 +132,11 @@ def loose_expression(alternative: Alternative, *, keeps_start: bool = True) -> b
     is_prone = _is_stale_prone(alternative)
     if is_prone:
         solid = [Item(STAR, item.members) if item.kind == PLUS else item for item in solid]
-        if alternative.items[-1].kind < ONE and len(alternative.items) > 1 and alternative.items[-2].kind == ONE:
+        if (
+            alternative.items[-1].kind < ONE
+            and len(alternative.items) > 1
+            and alternative.items[-2].kind == ONE
+        ):
             solid = solid[: -1 if alternative.items[-1].kind == PAREN else -2]
             at_end = False
         elif alternative.items[-1].kind == ONE:
@@ -139,7 +144,8 @@ def loose_expression(alternative: Alternative, *, keeps_start: bool = True) -> b
             at_end = False
     else:
         solid = [
-            Item(STAR, item.members) if _may_be_skipped_at_end(solid, at) else item for at, item in enumerate(solid)
+            Item(STAR, item.members) if _may_be_skipped_at_end(solid, at) else item
+            for at, item in enumerate(solid)
         ]
     pieces = [_piece(item) for item in solid]
     if _may_lack_its_single(solid) or (is_prone and len(solid) > 1 and solid[-1].kind == STAR):

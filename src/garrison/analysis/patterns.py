@@ -162,7 +162,9 @@ class RegexPattern:
 
     def _slow_test(self, subject: bytes) -> bool:
         low = subject.lower()
-        return any(self._attempt(index, low, captures=False) is not None for index in range(len(self._shapes)))
+        return any(
+            self._attempt(index, low, captures=False) is not None for index in range(len(self._shapes))
+        )
 
     def find(self, subject: bytes) -> int | None:
         found = self._search(subject, captures=False)
@@ -183,7 +185,9 @@ class RegexPattern:
             return self._from_match(index, result, subject, captures=captures)
         return None
 
-    def _attempt(self, index: int, low: bytes, *, captures: bool) -> re.Match[bytes] | tuple[int, list[int]] | None:
+    def _attempt(
+        self, index: int, low: bytes, *, captures: bool
+    ) -> re.Match[bytes] | tuple[int, list[int]] | None:
         """The match of one alternative: by `strict` where that settles it, else by the walk."""
         shape = self._shapes[index]
         if shape.strict is not None:

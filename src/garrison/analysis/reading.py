@@ -26,9 +26,7 @@ class Reading:
 
     def warn(self, line: int, found: str, expected: str = "") -> None:
         """Something that is tolerated."""
-        self.faults.append(
-            Fault(path=self.path, line=line, found=found, expected=expected, is_warning=True)
-        )
+        self.faults.append(Fault(path=self.path, line=line, found=found, expected=expected, is_warning=True))
 
 
 def shown(text: bytes) -> str:

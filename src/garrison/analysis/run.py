@@ -1,9 +1,25 @@
-"""Events meet a program. Pure but for the memory of earlier events that the analyzer keeps."""
+"""Events meet a program. Pure but for the memory of earlier events that the analyzer keeps.
+
+    arrival ─▶ header cut off ─▶ decoders ─▶ accumulator ─▶ rule tree ─▶ verdict
+
+The tree is walked depth first: the first branch that matches wins, its deepest matching rule answers.
+Source: spec/analysis.md 1, 2, 11, 13.
+"""
 
 from __future__ import annotations
 
-from garrison.analysis.event import Arrival, Verdict
-from garrison.analysis.program import Program
+from garrison.analysis.decode import Decoding
+from garrison.analysis.event import LOCAL_AGENT, Arrival, Event, Verdict
+from garrison.analysis.memory import Accumulator, Differences, FirstSeenLines
+from garrison.analysis.predecode import cut_header
+from garrison.analysis.program import DecoderNode, Program, Rule, RuleNode
+from garrison.analysis.window import MOST_PREVIOUS, EarlierEvents
+
+NOT_FOR_RULES = frozenset("5u")
+"""Queues whose messages are no events for the rules."""
+
+NOT_YET = frozenset("389dep")
+"""Queues of modules whose events this analysis does not decode yet; they are kept in the archives only."""
 
 
 class Analyzer:
@@ -12,8 +28,168 @@ class Analyzer:
     def __init__(
         self, program: Program, *, host_name: bytes, memory_size: int = 8192, is_log_test: bool = False
     ) -> None:
-        raise NotImplementedError
+        self.program = program
+        self._short_name = host_name.partition(b".")[0]
+        self._is_log_test = is_log_test
+        self._decoding = Decoding(program.decoders)
+        self._earlier = EarlierEvents(program, memory_size)
+        self._first_seen = FirstSeenLines()
+        self._differences = Differences()
+        self._accumulator = Accumulator()
+        self._fired = [0] * len(program.rules)
+        self._ignored_since: dict[int, float] = {}
 
     def judge(self, arrival: Arrival) -> Verdict | None:
         """What the ruleset says; None where the message is no event (refused, or not for the rules)."""
-        raise NotImplementedError
+        if arrival.queue in NOT_FOR_RULES:
+            return None
+        event = self._event(arrival)
+        if event is None:
+            return None
+        if arrival.queue in NOT_YET:
+            return Verdict(event=event)
+        node = self._decoding.decode(event, None, follows_blank=self._follows_blank)
+        if node is not None and event.decoder is not None and event.decoder.accumulates:
+            self._accumulator.add_up(event)
+        walk = _Walk(self, event, node)
+        for root in self.program.roots:
+            if root.rule.category == event.category:
+                answer = walk.check(root)
+                if answer is not None:
+                    return self._verdict(event, answer, walk)
+        return Verdict(event=event)
+
+    def _event(self, arrival: Arrival) -> Event | None:
+        message = arrival.message.partition(b"\0")[0]
+        header = cut_header(message)
+        self._follows_blank = header.follows_blank
+        agent, location, hostname = LOCAL_AGENT, arrival.location, header.hostname
+        if location.startswith(b"["):
+            agent, closed, rest = location[1:].partition(b"]")
+            if not closed:
+                return None
+            location = rest[1:]
+            hostname = b""
+            if location.startswith(b"("):
+                name, closed, _ = location[1:].partition(b")")
+                hostname = name if closed else b""
+        elif hostname is None:
+            hostname = self._short_name
+        return Event(
+            at=arrival.at,
+            queue=arrival.queue,
+            agent_id=agent,
+            location=location,
+            hostname=hostname,
+            full_log=message,
+            log=header.log,
+            size=len(header.log),
+            timestamp=header.timestamp,
+            program_name=header.program_name,
+        )
+
+    def _verdict(self, event: Event, rule: Rule, walk: _Walk) -> Verdict:
+        fired = self._fired[rule.number]
+        previous = tuple(walk.previous[at] for at in range(MOST_PREVIOUS) if at in walk.previous)
+        verdict = Verdict(
+            event=event,
+            rule=rule.card,
+            description=rule.describe(event),
+            fired_times=fired,
+            previous=previous,
+            previous_log=walk.previous_log,
+        )
+        if rule.card.level == 0:
+            return verdict
+        if rule.ignore_s and self._is_ignored(event, rule):
+            if self._is_log_test:
+                return verdict
+            parent = walk.parent
+            if parent is None or parent.card.level == 0:
+                return Verdict(event=event)
+            rule = parent
+            verdict = Verdict(
+                event=event,
+                rule=rule.card,
+                description=rule.describe(event),
+                fired_times=self._fired[rule.number],
+            )
+        self._earlier.record(event, rule)
+        verdict.is_recorded = True
+        verdict.is_alert = rule.card.is_logged
+        verdict.is_mailed = rule.card.is_mailed
+        if self._is_log_test:
+            verdict.is_alert = rule.card.level >= self.program.log_alert_level
+        return verdict
+
+    def _is_ignored(self, event: Event, rule: Rule) -> bool:
+        since = self._ignored_since.get(rule.number)
+        if since is not None and event.at - since <= rule.ignore_s:
+            return True
+        if since is not None and self._is_log_test:
+            del self._ignored_since[rule.number]
+        else:
+            self._ignored_since[rule.number] = event.at
+        return False
+
+    def reset_hourly(self) -> None:
+        """Counters of how often each rule fired begin anew, as they do every hour."""
+        self._fired = [0] * len(self.program.rules)
+
+    @property
+    def forgotten(self) -> int:
+        """How many earlier events and first-seen lines had to go to keep the memory bounded."""
+        return self._earlier.forgotten + self._first_seen.forgotten
+
+
+class _Walk:
+    """One event on its way through the rule tree."""
+
+    __slots__ = ("_analyzer", "_event", "_name", "_node", "parent", "previous", "previous_log")
+
+    def __init__(self, analyzer: Analyzer, event: Event, node: DecoderNode | None) -> None:
+        self._analyzer = analyzer
+        self._event = event
+        self._node = node
+        self._name = event.decoder.name if event.decoder else None
+        self.previous: dict[int, bytes] = {}
+        self.previous_log: bytes | None = None
+        self.parent: Rule | None = None
+
+    def check(self, node: RuleNode) -> Rule | None:
+        """The rule that answers below `node`, its own included; None when its conditions do not hold."""
+        rule = node.rule
+        if rule.decoded_as is not None and rule.decoded_as != self._name:
+            return None
+        event = self._event
+        for test in rule.tests:
+            if not test(event):
+                return None
+        if not self._holds_in_memory(rule):
+            return None
+        for child in node.children:
+            answer = self.check(child)
+            if answer is not None:
+                if self.parent is None:
+                    self.parent = rule
+                return answer
+        if rule.is_silent:
+            return None
+        self._analyzer._fired[rule.number] += 1
+        return rule
+
+    def _holds_in_memory(self, rule: Rule) -> bool:
+        analyzer, event = self._analyzer, self._event
+        if rule.keeps_difference:
+            before = analyzer._differences.differs(event, rule.card.id)
+            if before is None:
+                return False
+            self.previous_log = before
+        if rule.asks_first_seen and not (self._node and analyzer._first_seen.is_first(event, self._node)):
+            return False
+        for lookup in rule.lookups:
+            if not lookup(event):
+                return False
+        if rule.search is not None:
+            return analyzer._earlier.search(rule.search, rule.card.level, event, self.previous)
+        return True

@@ -115,16 +115,12 @@ class _Reader:
             raise self._fault(tag, f"</{name}> closes nothing", "no element is open here")
         element = open_elements.pop()
         if element.name != name:
-            raise self._fault(
-                tag, f"</{name}> where <{element.name}> is open", f"expected </{element.name}>"
-            )
+            raise self._fault(tag, f"</{name}> where <{element.name}> is open", f"expected </{element.name}>")
         own = pieces.pop()
         own.append(self._text[at:tag])
         element.text = b"".join(own)
         if len(element.text) > MAX_TEXT_BYTES:
-            raise self._fault(
-                tag, f"the content of <{name}> is too long", f"at most {MAX_TEXT_BYTES} bytes"
-            )
+            raise self._fault(tag, f"the content of <{name}> is too long", f"at most {MAX_TEXT_BYTES} bytes")
         return end + 1
 
     def _open(self, tag: int) -> tuple[Element, int, bool]:
@@ -153,7 +149,9 @@ class _Reader:
         quote = self._text[start : start + 1]
         stop = self._text.find(quote, start + 1) if quote in (b'"', b"'") else -1
         if stop < 0:
-            raise self._fault(at, f"attribute {word} of <{element.name}> has no quoted value", "expected quotes")
+            raise self._fault(
+                at, f"attribute {word} of <{element.name}> has no quoted value", "expected quotes"
+            )
         value = self._text[start + 1 : stop]
         if b">" in value:
             raise self._fault(at, f"'>' in the value of attribute {word}", "a value must not hold '>'")
@@ -202,7 +200,9 @@ class _Variables:
             raise RuleError([self._fault(element.line, "<var> without a name", 'expected <var name="X">')])
         name = element.attributes[0][1]
         if len(name) > MAX_VARIABLE_NAME_BYTES:
-            raise RuleError([self._fault(element.line, "the name of a <var> is too long", "at most 255 bytes")])
+            raise RuleError(
+                [self._fault(element.line, "the name of a <var> is too long", "at most 255 bytes")]
+            )
         self._values[name.lower()] = element.text
 
     def _fill(self, text: bytes, line: int) -> bytes:
@@ -222,7 +222,9 @@ class _Variables:
             value = self._values.get(name.lower())
             if value is None:
                 shown = name.decode("utf-8", "replace")
-                raise RuleError([self._fault(line, f"unknown variable ${shown}", "define it with <var> before")])
+                raise RuleError(
+                    [self._fault(line, f"unknown variable ${shown}", "define it with <var> before")]
+                )
             pieces.append(value)
             at = end
         return b"".join([*pieces, text[at:]])
