@@ -232,10 +232,8 @@ class _Attempt:
             return None
         captures = found.captures
         if pattern.language == PCRE2:
-            if captures:
-                self._left_over = captures
-            else:
-                captures = self._left_over
+            captures = captures or self._left_over
+            self._left_over = ()
         for word, value in zip(node.order, captures, strict=False):
             _set_field(self._event, word, value)
         return self._behind(found.last, start, len(subject))
