@@ -10,11 +10,7 @@ from garrison.agent.requests import RetryRule
 from garrison.agent.session import Facts, SessionSettings
 from garrison.agent.tail import MOST_FILES, SAMPLE_CHARS
 from garrison.config.model import AgentConfig, InternalOptions
-from garrison.ground.errors import ConfigError
 from garrison.wire.client_keys import KeyEntry
-
-REMOTE_SECTIONS = ("client_buffer", "localfile", "syscheck", "rootcheck", "wodle", "labels", "client")
-"""Sections of agent.conf that a manager is told about by name; the longer name of two comes first."""
 
 
 def session_settings(config: AgentConfig, version: str) -> SessionSettings:
@@ -96,12 +92,6 @@ def enrollment_order(
         auto_method=enrollment.auto_method,
         timeout_s=config.internal.agent_recv_timeout_s,
     )
-
-
-def remote_section_at_fault(error: ConfigError) -> str:
-    """Which section of a pushed agent.conf is wrong, in the word that the manager's rules know."""
-    text = str(error)
-    return next((name for name in REMOTE_SECTIONS if f"<{name}" in text or name in text), "client")
 
 
 def internal_view(options: InternalOptions) -> dict[str, dict[str, int]]:

@@ -166,9 +166,7 @@ def _event(level: str) -> bytes:
 
 
 def _warning(percent: int) -> LevelChange:
-    return LevelChange(
-        event=_event(f"{percent}%"), log_level="WARNING", line=f"Agent buffer at {percent} %."
-    )
+    return LevelChange(event=_event(f"{percent}%"), log_level="WARNING", line=f"Agent buffer at {percent} %.")
 
 
 def _normal(percent: int) -> LevelChange:

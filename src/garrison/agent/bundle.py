@@ -46,7 +46,9 @@ class Transfer:
         plain = plain_name(name)
         if plain is None:
             shown = printable(name)
-            return [Log("WARNING", f"Invalid file '{shown}', vulnerable to directory traversal attack. Ignoring.")]
+            return [
+                Log("WARNING", f"Invalid file '{shown}', vulnerable to directory traversal attack. Ignoring.")
+            ]
         self._name, self._md5 = plain, md5
         return []
 

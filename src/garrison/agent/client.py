@@ -41,8 +41,11 @@ class Ears:
     writable: Callable[[], None]
 
 
-async def connect(server: ServerConfig) -> socket.socket:
-    """A connected, non-blocking socket. Raises `OSError` (the last address's) or `TimeoutError`."""
+async def connect(server: ServerConfig, local_ip: str | None = None) -> socket.socket:
+    """A connected, non-blocking socket, from `local_ip` where that is given.
+
+    Raises `OSError` (the last address's) or `TimeoutError`.
+    """
     loop = asyncio.get_running_loop()
     kind = socket.SOCK_DGRAM if server.protocol == "udp" else socket.SOCK_STREAM
     host = server.address
@@ -56,6 +59,8 @@ async def connect(server: ServerConfig) -> socket.socket:
             try:
                 opened.setblocking(False)
                 _enlarge_buffers(opened)
+                if local_ip and (":" in local_ip) == (family == socket.AF_INET6):
+                    opened.bind((local_ip, 0))
                 await loop.sock_connect(opened, address)
             except OSError as error:
                 opened.close()

@@ -167,9 +167,7 @@ class Filter:
 class Follow:
     """One path and the generations of it that still have something to read."""
 
-    def __init__(
-        self, path: str, config: LocalfileConfig, around: Surroundings, owners: Owners
-    ) -> None:
+    def __init__(self, path: str, config: LocalfileConfig, around: Surroundings, owners: Owners) -> None:
         self.path = path
         self.config = config
         self.events = 0
@@ -591,7 +589,9 @@ class Collector:
         try:
             Filter(config)
         except ValueError as error:
-            self._tell("ERROR", f"'{where}' is not collected: its ignore or restrict pattern is wrong: {error}.")
+            self._tell(
+                "ERROR", f"'{where}' is not collected: its ignore or restrict pattern is wrong: {error}."
+            )
             return False
         if config.log_format in COMMANDS:
             try:

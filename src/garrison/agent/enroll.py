@@ -101,9 +101,7 @@ def read_reply(reply: bytes) -> Outcome:
         return _read_key(reply)
     refusals = [part for part in reply.split(ERROR)[1:] if part] if reply.startswith(ERROR) else []
     if refusals:
-        lines = [
-            Told("ERROR", f"{printable(part.rstrip())} (from manager)") for part in refusals
-        ]
+        lines = [Told("ERROR", f"{printable(part.rstrip())} (from manager)") for part in refusals]
         return Outcome(entry=None, told=tuple(lines))
     return Outcome(
         entry=None,

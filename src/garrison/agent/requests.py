@@ -199,7 +199,9 @@ def _agent(command: str, arguments: Sequence[str], view: View) -> bytes:
             ]
         },
         "internal": {
-            "internal": {name: dict(view.internal[name]) for name in ("agent", "remoted") if name in view.internal}
+            "internal": {
+                name: dict(view.internal[name]) for name in ("agent", "remoted") if name in view.internal
+            }
         },
         "anti_tampering": {"package_uninstallation": ["no"]},
     }

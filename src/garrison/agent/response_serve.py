@@ -54,7 +54,9 @@ class Responder:
             return
         order = decode_order(payload)
         if order is None:
-            self._tell("ERROR", "(1315): Invalid JSON message: an active response without version or command.")
+            self._tell(
+                "ERROR", "(1315): Invalid JSON message: an active response without version or command."
+            )
             return
         if order.is_restart:
             self._tell("INFO", "Restart ordered by the manager.")
@@ -102,9 +104,7 @@ class Responder:
             self._at_work.pop(mark, None)
         await self._run(order, entry, "delete", program)
 
-    async def _run(
-        self, order: Order, entry: Entry, command: str, program: str
-    ) -> tuple[str, ...] | None:
+    async def _run(self, order: Order, entry: Entry, command: str, program: str) -> tuple[str, ...] | None:
         """The keys of the response when it was carried out, None when it was not."""
         path = self._bin / entry.executable
         try:

@@ -23,8 +23,6 @@ from garrison.agent.assembly import (
     enrollment_order,
     facts,
     internal_view,
-    load_config,
-    remote_section_at_fault,
     session_settings,
 )
 from garrison.agent.buffer import Ring
@@ -34,6 +32,7 @@ from garrison.agent.collect import INTERVAL_S, SAVE_S, Collector, Surroundings
 from garrison.agent.enroll import Told
 from garrison.agent.enroll_client import request_key
 from garrison.agent.identity import System, decode_os_release, uname_text
+from garrison.agent.load import load_config
 from garrison.agent.outgoing import Outgoing
 from garrison.agent.queue_server import LocalQueue
 from garrison.agent.requests import After, AgentState, Reply, View, answer, state_file
@@ -41,6 +40,7 @@ from garrison.agent.response_serve import Responder
 from garrison.agent.session import Session
 from garrison.agent.store import AgentStore, CounterFile, read_text
 from garrison.agent.tail import Position
+from garrison.config.agent_conf import InvalidAgentConf
 from garrison.config.model import AgentConfig, ServerConfig
 from garrison.ground.clock import Clock
 from garrison.ground.entropy import Entropy
@@ -140,20 +140,20 @@ class AgentLife:
         return self._outcome
 
     def _prepare(self) -> None:
-        self._config, self._internal, warnings = load_config(self._home)
-        for warning in warnings:
-            self._log(c.Log("WARNING", str(warning)))
         self._uname = _detect(VERSION)
-        settings = session_settings(self._config, self._internal, VERSION)
         self._log(c.Log("INFO", "(1410): Reading authentication keys file."))
         entry = self._store.read_key()
+        self._config, warnings = load_config(self._home, entry.name if entry else "", self._uname)
+        for warning in warnings:
+            self._log(c.Log("WARNING", str(warning)))
+        settings = session_settings(self._config, VERSION)
         self._session = Session(settings, facts(self._uname, self._config, self._store.shared_sums()), entry)
         notify, silence = settings.notify_time_s, settings.silence_s
         self._log(c.Log("INFO", f"Using notify time: {notify:g} and max time to reconnect: {silence:g}"))
         self._log(c.Log("INFO", f"Version detected -> {self._uname}"))
         self._log(c.Log("INFO", f"Started (pid: {os.getpid()})."))
         self._use_key()
-        self._ring: Ring[Outgoing] = Ring(buffer_settings(self._config, self._internal))
+        self._ring: Ring[Outgoing] = Ring(buffer_settings(self._config))
         self._responder = Responder(self._home, self._clock, self._log, self._order_restart)
         self._responder.is_enabled = not self._config.client.disable_active_response
         self._queue = LocalQueue(self._home / "queue/sockets/queue", self._offer)
@@ -185,7 +185,8 @@ class AgentLife:
         self._brood.start(self._reloads(reload), name="reload")
         repeat(SAVE_S, self._save_positions, "positions")
         repeat(INTERVAL_S, self._count, "statistics")
-        if (interval_s := self._internal.agent_state_interval_s) > 0:
+        self._brood.start(self._write_state(), name="first state")
+        if (interval_s := self._config.internal.agent_state_interval_s) > 0:
             repeat(interval_s, self._write_state, "state")
 
     async def _until_end(self, stop: Stop) -> None:
@@ -273,16 +274,14 @@ class AgentLife:
 
     async def _connect(self, server: ServerConfig) -> None:
         try:
-            opened = await connect(server)
+            opened = await connect(server, self._config.client.local_ip)
         except (OSError, TimeoutError) as error:
             reason = getattr(error, "strerror", None) or str(error) or "Connection timed out"
             self._do(self._session.connect_failed(reason, self._clock.monotonic()))
             return
         if self._connection is not None:
             self._close_connection()
-        ears = Ears(
-            envelope=self._hear, lost=self._lost, oversize=self._oversize, writable=self._wake.set
-        )
+        ears = Ears(envelope=self._hear, lost=self._lost, oversize=self._oversize, writable=self._wake.set)
         self._connection = Connection(opened, ears)
         self._do(self._session.connected(self._connection.local_ip, self._clock.monotonic()))
 
@@ -341,9 +340,7 @@ class AgentLife:
 
     def _drain(self, now: float) -> None:
         while (
-            self._connection is not None
-            and self._connection.is_idle
-            and self._session.may_send_events(now)
+            self._connection is not None and self._connection.is_idle and self._session.may_send_events(now)
         ):
             if (change := self._ring.next_change(now)) is not None:
                 self._log(c.Log(change.log_level, change.line))
@@ -426,7 +423,6 @@ class AgentLife:
                 key=self._session.entry,
                 password=password,
                 home=self._home,
-                timeout_s=self._internal.agent_recv_timeout_s,
             )
             entry = await request_key(order, self._told)
             if entry is not None:
@@ -470,18 +466,21 @@ class AgentLife:
         self._store.apply_bundle(content, bundle)
         self._log(c.Log("INFO", "Shared agent configuration has been updated."))
         try:
-            config, internal, warnings = load_config(self._home, strict=True)
+            config, warnings = load_config(self._home, self._name(), self._uname, strict=True)
+        except InvalidAgentConf as error:
+            for fault in error.faults:
+                self._log(c.Log("ERROR", str(fault)))
+            told = f"1:wazuh-agent:wazuh: Invalid remote configuration: '{error.section}'. "
+            self._send(told.encode(), None)
         except ConfigError as error:
             for fault in error.faults:
                 self._log(c.Log("ERROR", str(fault)))
-            section = remote_section_at_fault(error)
-            self._send(f"1:wazuh-agent:wazuh: Invalid remote configuration: '{section}'. ".encode(), None)
         else:
             for warning in warnings:
                 self._log(c.Log("WARNING", str(warning)))
             if self._config.client.auto_restart and config != self._config:
                 self._log(c.Log("INFO", "Agent is reloading due to shared configuration changes."))
-                self._apply(config, internal)
+                self._apply(config)
         self._tell_facts()
 
     def _tell_facts(self) -> None:
@@ -499,7 +498,7 @@ class AgentLife:
     def reload(self) -> None:
         """Reads the configuration again and goes by it; a faulty one changes nothing."""
         try:
-            config, internal, warnings = load_config(self._home)
+            config, warnings = load_config(self._home, self._name(), self._uname)
         except (ConfigError, StoreError) as error:
             for line in str(error).splitlines():
                 self._log(c.Log("ERROR", line))
@@ -508,18 +507,22 @@ class AgentLife:
         for warning in warnings:
             self._log(c.Log("WARNING", str(warning)))
         self._log(c.Log("INFO", "Configuration has been read again."))
-        self._apply(config, internal)
+        self._apply(config)
         self._tell_facts()
 
-    def _apply(self, config: AgentConfig, internal: object) -> None:
-        self._config, self._internal = config, internal  # type: ignore[assignment]
+    def _name(self) -> str:
+        entry = self._session.entry
+        return entry.name if entry else ""
+
+    def _apply(self, config: AgentConfig) -> None:
+        self._config = config
         now = self._clock.monotonic()
-        self._ring.reconfigure(buffer_settings(config, self._internal))
+        self._ring.reconfigure(buffer_settings(config))
         self._responder.is_enabled = not config.client.disable_active_response
         self._collector.configure(config.localfiles)
         if self._session.entry is not None:
             self._use_key()
-        self._do(self._session.reconfigure(session_settings(config, self._internal, VERSION), now))
+        self._do(self._session.reconfigure(session_settings(config, VERSION), now))
 
     def _order_restart(self) -> None:
         wait_s = self._lock_until - self._clock.monotonic()
@@ -548,7 +551,7 @@ class AgentLife:
     def _view(self) -> View:
         return View(
             config=self._config,
-            internal=internal_view(self._internal),
+            internal=internal_view(self._config.internal),
             state=self._state(),
             collected=self._collector.statistics(),
         )

@@ -494,4 +494,3 @@ class Session:
 def started_event(entry: KeyEntry) -> bytes:
     """The event behind the first handshake of a process."""
     return f"1:wazuh-agent:ossec: Agent started: '{entry.name}->{entry.ip}'.".encode()
-

@@ -19,7 +19,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from garrison.agent.enroll import DEFAULT_CIPHERS, DEFAULT_PORT, Order, Told, agent_name, ip_field, password_in
+from garrison.agent.enroll import (
+    DEFAULT_CIPHERS,
+    DEFAULT_PORT,
+    Order,
+    Told,
+    agent_name,
+    ip_field,
+    password_in,
+)
 from garrison.agent.enroll_client import request_key
 from garrison.agent.store import AgentStore, read_text
 from garrison.cli.control_client import find_home
@@ -126,7 +134,9 @@ class Teller:
         place = ""
         if self._shows_place and (frame := inspect.currentframe()) and frame.f_back:
             code = frame.f_back.f_code
-            place = f"[{os.getpid()}] {Path(code.co_filename).name}:{frame.f_back.f_lineno} at {code.co_name}()"
+            place = (
+                f"[{os.getpid()}] {Path(code.co_filename).name}:{frame.f_back.f_lineno} at {code.co_name}()"
+            )
         line = f"{datetime.now():%Y/%m/%d %H:%M:%S} {TOOL}{place}: {told.level}: {told.text}\n"
         sys.stderr.write(line)
         if self._log.parent.is_dir():

@@ -44,7 +44,9 @@ def agent_id_or_all(arguments: Arguments) -> str:
 def names(arguments: Arguments, name: str) -> list[str]:
     """A list of plain names; empty where it is absent."""
     values = arguments.get(name) or []
-    if not isinstance(values, list) or not all(isinstance(v, str) and _NODE_NAME.fullmatch(v) for v in values):
+    if not isinstance(values, list) or not all(
+        isinstance(v, str) and _NODE_NAME.fullmatch(v) for v in values
+    ):
         raise Refused(f"argument '{name}' is not a list of names", 1000)
     return values
 

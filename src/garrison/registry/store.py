@@ -188,6 +188,11 @@ class Registry:
         """Returns once the table holds the engine's agents, or those of the local view."""
         await self._ready.wait()
 
+    @property
+    def has_view(self) -> bool:
+        """True once there are agents to serve, from the engine or from the local view."""
+        return self._ready.is_set()
+
     async def run(self, stop: Stop) -> None:
         """Follows the engine and keeps the view until `stop`."""
         await self._load_view()

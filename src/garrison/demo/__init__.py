@@ -1,0 +1,1 @@
+"""The narrated walkthrough: three managers, agents, alerts, a failover, a balancer."""
