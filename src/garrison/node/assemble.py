@@ -69,14 +69,18 @@ def seat_of(config: ManagerConfig, home: Home, entropy: Entropy) -> Seat:
     """The seat; a node without a cluster is the only member of one of its own, on loopback, with a key of its own."""
     cluster = config.cluster
     if cluster.present and not cluster.disabled:
-        own = own_member(cluster.nodes, cluster.bind_addr)
-        address = own or (
-            cluster.bind_addr if cluster.bind_addr != "0.0.0.0" else _outward_address(cluster.nodes[0])
-        )
+        is_everywhere = cluster.bind_addr in ("0.0.0.0", "::")
+        own = own_member(cluster.nodes, cluster.bind_addr) if is_everywhere else _listed(cluster)
+        address = own or (_outward_address(cluster.nodes[0]) if is_everywhere else cluster.bind_addr)
         return Seat(key=cluster.key, cluster=cluster, members=cluster.nodes, own=own, address=address)
     return Seat(
         key=_lone_key(home, entropy), cluster=cluster, members=(LOOPBACK,), own=LOOPBACK, address=LOOPBACK
     )
+
+
+def _listed(cluster: ClusterConfig) -> str | None:
+    """This node's own entry of `<nodes>` when it listens on one address only."""
+    return cluster.bind_addr if cluster.bind_addr in cluster.nodes else None
 
 
 def _lone_key(home: Home, entropy: Entropy) -> str:
