@@ -2,6 +2,8 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 KEEP ?=
+# Real log lines, where the reference data lies beside the checkout; else the demo makes its own.
+DEMO_LOG := $(wildcard ../shared/logs/OpenSSH_2k.log)
 
 .PHONY: help demo test check format deps lock clean
 
@@ -17,7 +19,7 @@ help:
 	@scripts/bootstrap
 
 demo: .venv/.installed
-	@$(PYTHON) -m garrison.cli.main demo $(if $(KEEP),--keep)
+	@$(PYTHON) -m garrison.cli.main demo $(if $(KEEP),--keep) $(if $(DEMO_LOG),--log $(DEMO_LOG))
 
 test: .venv/.installed
 	@scripts/debian-packages --if-root

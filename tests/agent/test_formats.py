@@ -21,7 +21,9 @@ def test_plain_lines_go_as_they_are() -> None:
 
 
 def test_json_is_printed_compactly_with_its_labels() -> None:
-    content = b'{ "user" : "demo", "n": 1.5, "deep": {"a": [1, 2, 3]} }\n"no object"\n{broken\n[1]\n{"x":NaN}\n'
+    content = (
+        b'{ "user" : "demo", "n": 1.5, "deep": {"a": [1, 2, 3]} }\n"no object"\n{broken\n[1]\n{"x":NaN}\n'
+    )
     assert texts("json", content, {"env": "demo"}) == [
         b'{"user":"demo","n":1.5,"deep":{"a":[1,2,3]},"env":"demo"}'
     ]
@@ -46,7 +48,9 @@ def test_an_event_ends_behind_its_last_line() -> None:
     assert ends == [4, 8]
 
 
-@pytest.mark.parametrize("name", ["eventlog", "multi-line:0", "multi-line:x", "multi-line:9999999", "nosuch", ""])
+@pytest.mark.parametrize(
+    "name", ["eventlog", "multi-line:0", "multi-line:x", "multi-line:9999999", "nosuch", ""]
+)
 def test_other_formats_are_not_there(name: str) -> None:
     assert make_format(name, {}) is None
 

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from garrison.ground.errors import Refused
 
+STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
+"""Where Debian's package libnginx-mod-stream puts it."""
+
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _ADDRESS = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 
@@ -30,12 +33,17 @@ class BalancedNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balancing:
-    """How the balancer listens. `folder` takes its pid and log files, so that any user can run it."""
+    """How the balancer listens.
+
+    `folder` takes its pid and log files, so that any user can run it. `load_module` False is for an nginx that has its
+    stream module built in.
+    """
 
     bind: str = "0.0.0.0"
     agent_port: int = 1514
     enroll_port: int = 1515
     send_proxy: bool = False
+    load_module: bool = True
     folder: Path = Path("/var/run")
 
 
@@ -49,7 +57,7 @@ def _checked(nodes: Sequence[BalancedNode], how: Balancing) -> list[BalancedNode
         raise Refused(f"'{how.bind[:60]}' is no address to listen on")
     if any(char in str(how.folder) for char in "\"'\\;{}\n\r"):
         raise Refused("the folder's name cannot stand in a balancer's configuration")
-    return sorted(nodes, key=lambda node: node.name)
+    return list(nodes)
 
 
 def _at(address: str, port: int) -> str:
@@ -63,12 +71,10 @@ def nginx_conf(nodes: Sequence[BalancedNode], how: Balancing) -> str:
     enrolling = [node for node in members if node.can_enroll]
     enroll = "\n".join(_nginx_server(node.address, node.enroll_port, node.name) for node in enrolling)
     proxy = "        proxy_protocol on;\n" if how.send_proxy else ""
-    module = "/usr/lib/nginx/modules/ngx_stream_module.so"
+    load = f"load_module {STREAM_MODULE};\n" if how.load_module else ""
     return f"""\
 # nginx in front of a Garrison cluster: {len(members)} nodes. Made by: garrison balancer-config nginx
-# Debian keeps the stream module in a file of its own; leave the next line out where it is built in.
-load_module {module};
-worker_processes auto;
+{load}worker_processes auto;
 pid {how.folder}/nginx.pid;
 error_log {how.folder}/nginx-error.log warn;
 

@@ -147,6 +147,7 @@ class Commands:
         return [answers.node_row(card, holder) for card in self._cards(arguments.names(given, "names"))]
 
     async def balanced_nodes(self, given: Arguments) -> Any:
+        """Workers first: they are there to carry agents."""
         return [
             {
                 "name": card.name,
@@ -155,7 +156,7 @@ class Commands:
                 "enroll_port": card.enroll_port,
                 "can_enroll": card.can_enroll,
             }
-            for card in self._cards([])
+            for card in reversed(self._cards([]))
         ]
 
     async def agents(self, given: Arguments) -> Any:
