@@ -66,9 +66,9 @@ def test_a_worker_gets_what_the_master_has_and_hears_of_it(tmp_path: Path) -> No
         worker.write("etc/rules/old.xml", "only here")
         async with running(master, worker):
             await until(lambda: worker.read("etc/authd.pass") == "secret\n")
-            assert worker.read("etc/shared/default/agent.conf") == "<agent_config/>\n"
+            await until(lambda: worker.read("etc/shared/default/agent.conf") == "<agent_config/>\n")
             await until(lambda: worker.read("etc/rules/old.xml") is None)
-            assert {"groups", "rules", "password"} <= set(worker.changes)
+            await until(lambda: {"groups", "rules", "password"} <= set(worker.changes))
             assert (worker.root / "etc/authd.pass").stat().st_mode & 0o777 == 0o640
 
     asyncio.run(scene())
@@ -147,7 +147,7 @@ def test_groups_are_made_on_the_master_and_known_everywhere(tmp_path: Path) -> N
                 await master.files.remove_group("default")
             await master.files.remove_group("web")
             await until(lambda: not worker.files.group_exists("web"))
-            assert worker.files.bundle(("web",)) is None
+            await until(lambda: worker.files.bundle(("web",)) is None)
 
     asyncio.run(scene())
 

@@ -181,6 +181,7 @@ class EngineLink:
             cb=self._on_call,
             pending_msgs_limit=MOST_QUEUED_MESSAGES,
         )
+        await client.flush(timeout=int(CONNECT_WITHIN_S))
         self._set_connected(True)
 
     async def _on_error(self, error: Exception) -> None:

@@ -82,8 +82,8 @@ class SharedFiles:
         brood.start(self._follow(stop), name="follow")
         try:
             while not stop.is_set():
-                await self.round()
                 self._wake.clear()
+                await self.round()
                 await self._next_turn(stop)
         finally:
             await brood.end()
