@@ -14,6 +14,7 @@ from pathlib import Path
 
 from garrison.agent.outgoing import Outgoing
 from garrison.ground.errors import StoreError
+from garrison.ground.unix_path import reachable
 
 MIN_BYTES = 4
 MAX_BYTES = 65536
@@ -34,7 +35,8 @@ class LocalQueue:
         try:
             self._path.unlink(missing_ok=True)
             listening.setblocking(False)
-            listening.bind(str(self._path))
+            with reachable(self._path) as name:
+                listening.bind(name)
             self._path.chmod(0o660)
         except OSError as error:
             listening.close()

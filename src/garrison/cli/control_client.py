@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from garrison.ground.errors import GarrisonError, Refused
+from garrison.ground.unix_path import reachable
 
 SOCKET = "queue/sockets/control"
 MOST_ANSWER_BYTES = 256 * 1024 * 1024
@@ -39,7 +40,8 @@ def ask(home: Path, command: str, arguments: dict[str, Any] | None = None, *, ti
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
             link.settimeout(timeout_s)
-            _connect(link, home / SOCKET)
+            with reachable(home / SOCKET) as name:
+                link.connect(name)
             link.sendall(question)
             answer = _read_line(link)
     except TimeoutError as error:
@@ -47,18 +49,6 @@ def ask(home: Path, command: str, arguments: dict[str, Any] | None = None, *, ti
     except OSError as error:
         raise NotRunning(f"no node answers at {home / SOCKET}: {error.strerror or error}") from error
     return _data_of(answer)
-
-
-def _connect(link: socket.socket, path: Path) -> None:
-    """Connects also where the path is longer than the 107 bytes that the kernel takes."""
-    if len(os.fsencode(path)) <= 100:
-        link.connect(str(path))
-        return
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        link.connect(f"/proc/self/fd/{folder}/{path.name}")
-    finally:
-        os.close(folder)
 
 
 def _read_line(link: socket.socket) -> bytes:

@@ -17,6 +17,7 @@ from typing import Any
 from garrison.ground.errors import EngineAway, FabricError, GarrisonError, Refused
 from garrison.ground.log import printable
 from garrison.ground.tasks import Stop
+from garrison.ground.unix_path import reachable
 
 log = logging.getLogger(__name__)
 
@@ -45,18 +46,12 @@ class ControlServer:
             self._path.unlink(missing_ok=True)
 
     async def _listen(self) -> asyncio.Server:
-        """Also where the path is longer than the 107 bytes that the kernel takes for a socket."""
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        mask = os.umask(0o117)
         try:
-            short = f"/proc/self/fd/{folder}/{self._path.name}"
-            name = str(self._path) if len(os.fsencode(self._path)) <= 100 else short
-            mask = os.umask(0o117)
-            try:
+            with reachable(self._path) as name:
                 return await asyncio.start_unix_server(self._serve, name, limit=MOST_QUESTION_BYTES)
-            finally:
-                os.umask(mask)
         finally:
-            os.close(folder)
+            os.umask(mask)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
