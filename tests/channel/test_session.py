@@ -125,7 +125,7 @@ REFUSALS = [
         "(1408): Invalid ID 777 for the source ip: '10.0.0.9' (name 'unknown').",
     ),
     ("empty", b"!001!", WEB, "Received message is empty"),
-    ("no tag", b"!001!xyz", WEB, "(1403): Incorrectly formatted message from agent '001' (host 'any')."),
+    ("no tag", b"!001!xyz", WEB, "(1403): Incorrectly formatted message from agent '001' (host '10.0.0.9')."),
     (
         "not whole blocks",
         b"!001!#AES:xyz",
@@ -160,7 +160,7 @@ def test_an_address_outside_the_entry_is_refused_with_the_name() -> None:
 def test_a_frame_that_is_too_big_ends_the_connection_as_soon_as_its_header_is_there() -> None:
     session = Session(RULES, "10.0.0.9")
     effects = session.receive((65537).to_bytes(4, "little"), 0, 0)
-    assert texts(effects) == ["Too big message size from socket."] and effects[-1] == Close()
+    assert texts(effects) == ["Too big message size from socket [0]."] and effects[-1] == Close()
 
 
 def test_a_key_in_use_is_refused_by_the_roster_and_by_the_cluster() -> None:
@@ -179,7 +179,11 @@ def test_counters_are_checked_when_asked_for() -> None:
     session, wire = live(Rules(our_version="v4.14.7", verify_counters=True))
     session.receive(wire(b"1:a:x", 7), 0, 0)
     effects = session.receive(wire(b"1:a:x", 7), 0, 0)
-    assert texts(effects)[0] == "(1407): Duplicated counter for 'web01'." and effects[-1] == Close()
+    assert texts(effects)[:2] == [
+        "Duplicate error:  global: 0, local: 7, saved global: 0, saved local:7",
+        "(1407): Duplicated counter for 'web01'.",
+    ]
+    assert effects[-1] == Close()
     session, wire = live()
     assert [type(e) for e in session.receive(wire(b"1:a:x", 1) + wire(b"1:a:x", 1), 0, 0)] == [Deliver]
 

@@ -227,10 +227,13 @@ class AgentLife:
     # Commands of the session
 
     def _do(self, commands: list[c.Command]) -> None:
+        """Carries out `commands`. The timers look again even after none: the session may have another deadline now."""
+        self._carry_out(commands)
+        self._wake.set()
+
+    def _carry_out(self, commands: list[c.Command]) -> None:
         for command in commands:
             self._perform(command)
-        if commands:
-            self._wake.set()
 
     def _perform(self, command: c.Command) -> None:
         match command:
@@ -354,7 +357,7 @@ class AgentLife:
         while True:
             self._wake.clear()
             now = self._clock.monotonic()
-            self._do(self._session.expire(now))
+            self._carry_out(self._session.expire(now))
             if self._connection is not None:
                 self._connection.settle()
             self._drain(now)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from garrison.registry.model import Agent
 from garrison.wire.keepalive import Keepalive
 
 
-@dataclass(frozen=True, slots=True)
-class AgentEvent:
-    """One event of an agent. `location` is unescaped, `received_at` seconds since 1970."""
+class AgentEvent(NamedTuple):
+    """One event of an agent. `location` is unescaped, `received_at` seconds since 1970.
+
+    A named tuple, not a dataclass: it is made for every event, and costs a third.
+    """
 
     agent: Agent
     queue: str

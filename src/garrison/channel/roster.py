@@ -1,7 +1,8 @@
 """Which connection each agent has on this node: one at most. Pure.
 
 A second connection of a live agent is refused, unless the first has been silent longer than the overtake time; then it
-takes over and the first is closed. Source: spec/agent-channel.md 3.7.
+takes over and the first is closed. Datagrams are no connection: an agent that speaks UDP takes another source port
+whenever it connects anew, so whoever holds by UDP makes way at once. Source: spec/agent-channel.md 3.5, 3.7.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Holder(Protocol):
-    """A connection as the roster sees it: monotonic time of its last valid message."""
+    """A connection as the roster sees it: monotonic time of its last valid message, and whether it is datagrams."""
+
+    is_udp: bool
 
     @property
     def last_valid_at(self) -> float: ...
@@ -49,9 +52,11 @@ class Roster(Generic[H]):
         return True, old
 
     def is_stale(self, identity: str, now: float) -> bool:
-        """True when nobody holds the agent here, or its holder has been silent too long."""
+        """True when nobody holds the agent here, or its holder makes way."""
         old = self._holders.get(identity)
-        return old is None or bool(self._overtake_s and now - old.last_valid_at > self._overtake_s)
+        if old is None or old.is_udp:
+            return True
+        return bool(self._overtake_s and now - old.last_valid_at > self._overtake_s)
 
     def leave(self, identity: str, holder: H) -> bool:
         """True when that connection was the agent's; it is none any more."""
