@@ -16,7 +16,9 @@ from garrison.wire.agent_frame import encode_frame
 from garrison.wire.agent_message import seal
 from garrison.wire.counters import Counters
 
-MOST_UDP_PEERS = 100_000
+MOST_UDP_STRANGERS = 1024
+UDP_IDLE_S = 900.0
+"""An agent that speaks UDP and was not heard for so long is forgotten; the reference calls it disconnected then."""
 
 
 class Peer(Protocol):
@@ -24,12 +26,16 @@ class Peer(Protocol):
 
     session: Session
     source: str
-    name: str
+    number: int
     is_udp: bool
     transfer: object | None
 
     @property
     def last_valid_at(self) -> float: ...
+
+    def has_room(self) -> bool:
+        """True when another message finds room on its way out."""
+        ...
 
     def send(self, message: bytes) -> bool:
         """Seals and sends; False when the peer does not take it."""
@@ -57,11 +63,17 @@ class Host(Protocol):
 
     def at(self) -> float: ...
 
+    def next_number(self) -> int: ...
+
     def seal_numbers(self) -> tuple[Counters, int]: ...
 
     def perform(self, peer: Peer, effects: list[Effect]) -> None: ...
 
     def opened(self, peer: TcpPeer) -> bool: ...
+
+    def lingers(self, peer: TcpPeer) -> None:
+        """The connection is closed once the peer has taken what is under way to it."""
+        ...
 
     def lost(self, peer: Peer) -> None: ...
 
@@ -70,10 +82,15 @@ class Host(Protocol):
     def say(self, peer: Peer, level: int, text: str) -> None: ...
 
 
-def sealed(host: Host, session: Session, message: bytes) -> bytes:
-    """The envelope of a message to the agent of `session`, with the cipher that it used last."""
+def sealed(host: Host, peer: Peer, message: bytes) -> bytes | None:
+    """The envelope of a message to the agent of `peer`, with the cipher that it used last; None for one too long."""
     numbers, random = host.seal_numbers()
-    return seal(message, session.key, session.method, numbers, random, level=6)
+    session = peer.session
+    try:
+        return seal(message, session.key, session.method, numbers, random, level=6)
+    except PeerError as error:
+        host.say(peer, logging.ERROR, f"(1217): Error creating encrypted message: {error.reason}.")
+        return None
 
 
 class TcpPeer(asyncio.Protocol):
@@ -85,22 +102,23 @@ class TcpPeer(asyncio.Protocol):
         "_is_paused",
         "_transport",
         "is_udp",
-        "name",
+        "number",
         "session",
         "source",
         "transfer",
     )
 
-    def __init__(self, host: Host, name: str) -> None:
+    session: Session
+
+    def __init__(self, host: Host) -> None:
         self._host = host
         self._transport: asyncio.Transport | None = None
         self._header: HeaderReader | None = None
         self._is_paused = False
-        self.name = name
+        self.number = host.next_number()
         self.source = ""
         self.is_udp = False
         self.transfer: object | None = None
-        self.session = Session(host.rules, "")
 
     @property
     def last_valid_at(self) -> float:
@@ -110,12 +128,9 @@ class TcpPeer(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self.source = normalize_source(str(peer[0])) if peer else "unknown"
-        if not self._host.opened(self):
-            return
-        if self._host.trusts_proxy(self.source):
+        self.session = Session(self._host.rules, self.source, self.number)
+        if self._host.opened(self) and self._host.trusts_proxy(self.source):
             self._header = HeaderReader()
-        else:
-            self.session = Session(self._host.rules, self.source)
 
     def data_received(self, data: bytes) -> None:
         if self._header is not None:
@@ -131,16 +146,15 @@ class TcpPeer(asyncio.Protocol):
         try:
             found = self._header.feed(data, self.source)
         except PeerError as error:
-            self._host.say(
-                self, logging.WARNING, f"Connection of balancer {self.source} closed: {error.reason}"
-            )
+            text = f"Connection of balancer {self.source} closed: {error.reason}"
+            self._host.say(self, logging.WARNING, text)
             self.close()
             return None
         if found is None:
             return None
         self.source, rest = found
         self._header = None
-        self.session = Session(self._host.rules, self.source)
+        self.session = Session(self._host.rules, self.source, self.number)
         return rest
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -148,24 +162,39 @@ class TcpPeer(asyncio.Protocol):
         self._host.lost(self)
         self._transport = None
 
+    def has_room(self) -> bool:
+        transport = self._transport
+        return transport is not None and transport.get_write_buffer_size() <= self._host.send_buffer_bytes
+
     def send(self, message: bytes) -> bool:
         transport = self._transport
         if transport is None or transport.is_closing():
             return False
-        if transport.get_write_buffer_size() > self._host.send_buffer_bytes:
+        if not self.has_room():
             self._host.say(self, logging.WARNING, "Package dropped. Could not append data into buffer.")
             return False
-        transport.write(encode_frame(sealed(self._host, self.session, message)))
+        envelope = sealed(self._host, self, message)
+        if envelope is None:
+            return False
+        transport.write(encode_frame(envelope))
         return True
 
     def send_clear(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(encode_frame(data))
+        if self._transport is None or self._transport.is_closing():
+            return
+        if not self.has_room():
+            self.close()
+            return
+        self._transport.write(encode_frame(data))
 
     def close(self) -> None:
         self.session.closed = True
-        if self._transport is not None:
-            self._transport.close()
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.close()
+        if transport.get_write_buffer_size():
+            self._host.lingers(self)
 
     def abort(self) -> None:
         """Ends the connection without waiting for what it has not taken."""
@@ -187,33 +216,37 @@ class TcpPeer(asyncio.Protocol):
 class UdpPeer:
     """The datagrams of one agent's address. Reading cannot be paused: what does not fit is dropped, and told."""
 
-    __slots__ = ("_address", "_host", "_transport", "is_udp", "name", "session", "source", "transfer")
+    __slots__ = ("_host", "_table", "address", "is_udp", "number", "session", "source", "transfer")
 
-    def __init__(
-        self, host: Host, transport: asyncio.DatagramTransport, address: tuple[str, int], source: str
-    ) -> None:
+    def __init__(self, host: Host, table: UdpPeers, address: tuple[str, int]) -> None:
         self._host = host
-        self._transport = transport
-        self._address = address
-        self.source = source
-        self.name = f"udp.{source}"
+        self._table = table
+        self.address = address
+        self.source = normalize_source(address[0])
+        self.number = host.next_number()
         self.is_udp = True
         self.transfer: object | None = None
-        self.session = Session(host.udp_rules, source)
+        self.session = Session(host.udp_rules, self.source, self.number)
 
     @property
     def last_valid_at(self) -> float:
         return self.session.last_valid_at
 
-    def send(self, message: bytes) -> bool:
-        self._transport.sendto(sealed(self._host, self.session, message), self._address)
+    def has_room(self) -> bool:
         return True
 
+    def send(self, message: bytes) -> bool:
+        if self.session.closed:
+            return False
+        envelope = sealed(self._host, self, message)
+        return envelope is not None and self._table.send(envelope, self.address)
+
     def send_clear(self, data: bytes) -> None:
-        self._transport.sendto(data, self._address)
+        self._table.send(data, self.address)
 
     def close(self) -> None:
         self.session.closed = True
+        self._table.forget(self)
 
     def pause(self) -> None: ...
 
@@ -221,36 +254,72 @@ class UdpPeer:
 
 
 class UdpPeers(asyncio.DatagramProtocol):
-    """All agents that speak UDP; a peer is kept once one of its datagrams opened."""
+    """All agents that speak UDP. A source address can be made up: only one whose datagram opened is kept.
+
+    While the cluster is asked about an unknown id, its address waits among the strangers, of which there are few.
+    """
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._transport: asyncio.DatagramTransport | None = None
         self._peers: OrderedDict[tuple[str, int], UdpPeer] = OrderedDict()
+        self._strangers: OrderedDict[tuple[str, int], UdpPeer] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._peers) + len(self._strangers)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         key = address[:2]
-        peer = self._peers.get(key)
-        if peer is None or peer.session.closed:
-            assert self._transport is not None
-            if data[:5] == b"#ping":
-                self._transport.sendto(agent_message.PONG, address)
-                return
-            peer = UdpPeer(self._host, self._transport, key, normalize_source(address[0]))
-        self._peers[key] = peer
-        self._peers.move_to_end(key)
+        if data[:5] == b"#ping":
+            self.send(agent_message.PONG, key)
+            return
+        peer = self._peers.get(key) or self._strangers.get(key) or UdpPeer(self._host, self, key)
         host = self._host
-        host.perform(peer, peer.session.receive_datagram(data, host.now(), host.at()))
-        self._shrink()
+        now = host.now()
+        host.perform(peer, peer.session.receive_datagram(data, now, host.at()))
+        self._keep(peer, now)
 
-    def _shrink(self) -> None:
-        while len(self._peers) > MOST_UDP_PEERS:
-            _, peer = self._peers.popitem(last=False)
+    def _keep(self, peer: UdpPeer, now: float) -> None:
+        if peer.session.is_bound and not peer.session.closed:
+            self._strangers.pop(peer.address, None)
+            self._peers[peer.address] = peer
+            if peer.last_valid_at == now:
+                self._peers.move_to_end(peer.address)
+        elif peer.session.is_waiting:
+            self._strangers[peer.address] = peer
+            if len(self._strangers) > MOST_UDP_STRANGERS:
+                _, oldest = self._strangers.popitem(last=False)
+                if oldest.session.is_bound:
+                    self._peers[oldest.address] = oldest
+                else:
+                    oldest.session.closed = True
+        else:
+            self.forget(peer)
+
+    def forget(self, peer: UdpPeer) -> None:
+        """Its next datagram is looked at as the first one."""
+        for table in (self._peers, self._strangers):
+            if table.get(peer.address) is peer:
+                del table[peer.address]
+
+    def sweep(self, now: float) -> None:
+        """Forgets agents that were not heard for long."""
+        while self._peers:
+            peer = next(iter(self._peers.values()))
+            if now - peer.last_valid_at < UDP_IDLE_S:
+                return
             peer.close()
             self._host.lost(peer)
+
+    def send(self, data: bytes, address: tuple[str, int]) -> bool:
+        """True when the datagram is on its way."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        self._transport.sendto(data, address)
+        return True
 
     def close(self) -> None:
         """Stops listening."""
