@@ -262,8 +262,8 @@ def test_any_split_of_a_conversation_gives_the_same_effects(cuts: list[int]) -> 
 
 
 class Holder:
-    def __init__(self, last_valid_at: float) -> None:
-        self.last_valid_at = last_valid_at
+    def __init__(self, last_valid_at: float, is_udp: bool = False) -> None:
+        self.last_valid_at, self.is_udp = last_valid_at, is_udp
 
 
 def test_a_newcomer_takes_over_only_after_silence() -> None:

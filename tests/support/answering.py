@@ -12,6 +12,7 @@ from typing import Any
 from garrison.cli.control_client import SOCKET
 from garrison.ground.tasks import Stop
 from garrison.node.control_server import ControlServer
+from tests.support.wait import until
 
 
 @contextmanager
@@ -39,8 +40,7 @@ def answering(home: Path, answers: Mapping[str, Any]) -> Iterator[list[tuple[str
         stops.append(stop)
         server = ControlServer(home / SOCKET, {name: command(name) for name in answers})
         running = asyncio.get_running_loop().create_task(server.run(stop))
-        while not (home / SOCKET).exists():
-            await asyncio.sleep(0.001)
+        await until((home / SOCKET).exists)
         ready.set()
         await running
 

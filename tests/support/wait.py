@@ -21,5 +21,5 @@ async def until(
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within_s} s: {what or inspect.getsource(condition).strip()}")
+            raise AssertionError(f"not within {within_s} s: {what or condition}")
         await asyncio.sleep(0.005)

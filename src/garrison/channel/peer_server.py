@@ -288,7 +288,7 @@ class UdpPeers(asyncio.DatagramProtocol):
             self._peers[peer.address] = peer
             if peer.last_valid_at == now:
                 self._peers.move_to_end(peer.address)
-        elif peer.session.is_waiting:
+        elif peer.session.is_waiting and not peer.session.closed:
             self._strangers[peer.address] = peer
             if len(self._strangers) > MOST_UDP_STRANGERS:
                 _, oldest = self._strangers.popitem(last=False)

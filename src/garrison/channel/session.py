@@ -461,7 +461,9 @@ class Session:
                 return self._refuse(logging.ERROR, self._text_1403(agent.id))
             case 1404:
                 is_after = sealed.startswith(Method.BLOWFISH.value)
-                return self._refuse(logging.WARNING, _text_1404(agent.id, self._source if is_after else agent.ip))
+                return self._refuse(
+                    logging.WARNING, _text_1404(agent.id, self._source if is_after else agent.ip)
+                )
             case 1406:
                 return self._refuse(logging.ERROR, f"(1406): Checksum mismatch. {by}")
             case 2202:

@@ -54,7 +54,7 @@ class Options:
     def __init__(self, words: Sequence[str]) -> None:
         self.list = self.only_active = self.only_disconnected = False
         self.restart = self.scan = self.everybody = self.responses = False
-        self.csv = self.json = False
+        self.csv = self.json = self.is_unreadable = False
         self.info = self.agent = self.block = self.response = self.home = ""
         flags = {
             "-l": "list",
@@ -77,7 +77,7 @@ class Options:
             elif word in values and rest:
                 setattr(self, values[word], rest.pop(0))
             else:
-                raise ValueError(word)
+                self.is_unreadable = True
 
     @property
     def does_something(self) -> bool:
@@ -98,15 +98,12 @@ def read_options(words: Sequence[str]) -> Options:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0 when it was done, 1 for help, refusals and failures."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    try:
-        options = read_options(words)
-    except ValueError:
-        options = Options([])
+    options = read_options(words)
     home = find_home(options.home or None)
     try:
         if refuse_on_worker(TOOL, home):
             return 1
-        if not options.does_something:
+        if options.is_unreadable or not options.does_something:
             print(HELP)
             return 1
         return _run(options, home)
