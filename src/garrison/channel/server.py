@@ -339,16 +339,29 @@ class AgentServer(Host):
                 self._deliver(peer, events)
             case effects_of.More():
                 self._go_on_later(peer)
-            case effects_of.Alive():
-                self._alive(peer, effect)
             case effects_of.Send(message=message):
                 peer.send(message)
+            case effects_of.SendClear(data=data):
+                peer.send_clear(data)
             case effects_of.Look():
                 return self._look(peer, effect)
             case effects_of.Bind(agent=agent):
                 return self._bind(peer, agent)
             case effects_of.Greet():
                 self._ask(peer, self._greet(peer, effect), "greet")
+            case effects_of.Log(level=level, text=text):
+                self.say(peer, level, text)
+            case effects_of.Close():
+                peer.close()
+            case _:
+                self._hear(peer, effect)
+        return []
+
+    def _hear(self, peer: Peer, effect: Effect) -> None:
+        """What an agent says about itself."""
+        match effect:
+            case effects_of.Alive():
+                self._alive(peer, effect)
             case effects_of.Answered(agent=agent, counter=counter, body=body):
                 ack = self._requests.take(agent.id, counter, body, is_udp=peer.is_udp)
                 if ack is not None:
@@ -359,13 +372,8 @@ class AgentServer(Host):
                 self._leave(peer)
             case effects_of.RefusedVersion(agent=agent, code=code):
                 self._around.statuses.record_refusal(agent.id, code)
-            case effects_of.SendClear(data=data):
-                peer.send_clear(data)
-            case effects_of.Log(level=level, text=text):
-                self.say(peer, level, text)
-            case effects_of.Close():
-                peer.close()
-        return []
+            case _:
+                raise AssertionError(f"nobody carries out {effect}")
 
     def _go_on_later(self, peer: Peer) -> None:
         if peer not in self._paused:
