@@ -273,6 +273,8 @@ class UdpPeers(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         key = address[:2]
+        if not data:
+            return
         if data[:5] == b"#ping":
             self.send(agent_message.PONG, key)
             return

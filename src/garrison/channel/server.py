@@ -253,13 +253,10 @@ class AgentServer(Host):
             peer.abort()
             return False
         self._peers.add(peer)
-        self._wait_for_identity(peer)
-        return True
-
-    def _wait_for_identity(self, peer: TcpPeer) -> None:
         is_crowd = self.trusts_proxy(peer.source)
         for other in self._unidentified.enter(peer, peer.source, self.now(), is_crowd=is_crowd):
             other.abort()
+        return True
 
     def lingers(self, peer: TcpPeer) -> None:
         self._lingering.setdefault(peer, self.now() + LINGER_FOR_S)
@@ -469,13 +466,11 @@ class AgentServer(Host):
             self._assigning.discard(identity)
 
     def _ended(self, peer: Peer, agent: Agent) -> None:
-        """An agent that comes back at once must find its place free, whichever end closes the old connection first."""
         self._around.statuses.record_shutdown(agent.id, self._session_name(peer))
         text = f"ossec: Agent stopped: '{agent.name}->{agent.ip}'.".encode()
         self._deliver(peer, (AgentEvent(agent, "1", b"wazuh-remoted", text, self.at()),))
-        self._leave(peer)
-        if isinstance(peer, TcpPeer):
-            self._wait_for_identity(peer)
+        if peer.is_udp:
+            self._leave(peer)
 
     # -- events -----------------------------------------------------------------------------------------------------
 

@@ -114,7 +114,8 @@ class RefusedVersion:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The agent says that it ends. This is its connection no more; a message after it asks for `Bind` again."""
+    """The agent says that it ends. Over TCP its connection holds its place until it is closed; over UDP nothing is
+    closed, so the place is free now, and a message after this asks for `Bind` again."""
 
     agent: Agent
 
@@ -509,7 +510,8 @@ class Session:
                 self._waiting, self._held_keepalive = _Waiting.GREETED, keepalive
                 return [Greet(agent, None, is_hello=False)]
             case control.Shutdown():
-                self.is_bound = self.is_greeted = False
+                if self._rules.is_udp:
+                    self.is_bound = self.is_greeted = False
                 return [Ended(agent)]
             case control.Answer(counter=counter, body=body):
                 return [Answered(agent, counter, body)]
