@@ -105,6 +105,12 @@ class Ring(Generic[Item]):
         self._rise(now)
         return fits
 
+    def empty(self) -> list[Item]:
+        """All that waits, oldest first, taken out regardless of its turn."""
+        items = list(self._waiting)
+        self._waiting.clear()
+        return items
+
     def put_back(self, items: list[Item]) -> None:
         """`items` were taken and could not be sent: they go out first, in their order, when sending works."""
         self._waiting.extendleft(reversed(items))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import logging
 import socket
 import struct
 import sys
@@ -28,6 +29,7 @@ READ_BYTES = 65536
 SOCKET_BUFFER_BYTES = MAX_ENVELOPE_BYTES + 512
 MAX_PENDING_BYTES = 4 * 1024 * 1024
 """Control messages that a peer which reads nothing may make wait; beyond, the connection is given up."""
+log = logging.getLogger(__name__)
 _LINGER_NONE = struct.pack("ii", 1, 0)
 
 
@@ -186,6 +188,13 @@ class Connection:
             self._ears.lost()
 
     async def _read(self) -> None:
+        try:
+            await self._listen()
+        except Exception:
+            log.exception("a message of the manager could not be worked off; the connection is given up")
+            self._report_lost()
+
+    async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         frames = FrameReader()
         while self._is_open:

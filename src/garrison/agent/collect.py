@@ -62,9 +62,9 @@ CHUNK_BYTES = 65536
 MOST_GENERATIONS = 16
 """Rotations of one file that may wait to be read; beyond, the oldest is given up with a warning."""
 LINGER_S = 10.0
+"""How long a file that was moved away is still watched for late writes."""
 IDLE_S = 600.0
 """When a file that no pattern names any more, but that still exists, is let go."""
-"""How long a file that was moved away is still watched for late writes."""
 MOST_OUTPUT_BYTES = 1024 * 1024
 COMMAND_TIMEOUT_S = 60.0
 SAVE_S = 5.0
@@ -338,6 +338,7 @@ class Follow:
             elif self._is_done(generation, now):
                 for line in generation.splitter.finish():
                     generation.ready.extend(generation.format.feed(line))
+                generation.ready.extend(generation.format.finish())
         offered = 0
         while generation.ready and offered < room:
             text = generation.ready.popleft()
@@ -347,8 +348,8 @@ class Follow:
         return offered
 
     def _is_done(self, generation: Generation, now: float) -> bool:
-        if generation.superseded_at is None or generation.ready:
-            return False
+        if generation.superseded_at is None or generation.ready or generation.sent_to < generation.offered_to:
+            return False  # what waits in the ring is known to a restart by this generation's position only
         quiet_since = max(generation.superseded_at, generation.read_at)
         is_at_end = os.fstat(generation.descriptor).st_size <= generation.splitter.offset
         return is_at_end and now - quiet_since >= LINGER_S

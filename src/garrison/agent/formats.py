@@ -44,12 +44,19 @@ class Format(Protocol):
         """The texts that `line` completes."""
         ...
 
+    def finish(self) -> list[Text]:
+        """What is left when no line will follow."""
+        ...
+
 
 class PlainFormat:
     """A line is an event."""
 
     def feed(self, line: Line) -> list[Text]:
         return [Text(line.text, line.end)]
+
+    def finish(self) -> list[Text]:
+        return []
 
 
 @dataclass(slots=True)
@@ -68,6 +75,9 @@ class JsonFormat:
         text = json.dumps(value | dict(self.labels), ensure_ascii=False, separators=(",", ":"))
         return [Text(text.encode("utf-8", "surrogateescape")[:MAX_LINE_BYTES], line.end)]
 
+    def finish(self) -> list[Text]:
+        return []
+
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
@@ -79,14 +89,19 @@ class MultiLineFormat:
     def __init__(self, count: int) -> None:
         self._count = count
         self._lines: list[bytes] = []
+        self._end = 0
 
     def feed(self, line: Line) -> list[Text]:
         self._lines.append(line.text)
-        if len(self._lines) < self._count:
+        self._end = line.end
+        return self.finish() if len(self._lines) == self._count else []
+
+    def finish(self) -> list[Text]:
+        if not self._lines:
             return []
         text = b" ".join(self._lines)[:MAX_LINE_BYTES]
         self._lines.clear()
-        return [Text(text, line.end)]
+        return [Text(text, self._end)]
 
 
 def make_format(log_format: str, labels: Mapping[str, str]) -> Format | None:

@@ -25,10 +25,11 @@ from garrison.agent.responses import (
 )
 from garrison.ground.clock import Clock
 from garrison.ground.log import printable
-from garrison.ground.tasks import Brood
+from garrison.ground.tasks import Brood, Stop, pause
 
 MOST_AT_WORK = 256
 PROGRAM_TIMEOUT_S = 60
+TAKE_BACK_S = 2.0
 MAX_LINE_BYTES = 65536
 EXECD = "wazuh-execd"
 
@@ -46,6 +47,8 @@ class Responder:
         self._restart = restart
         self._brood = Brood("responses")
         self._at_work: dict[tuple[str, tuple[str, ...]], float] = {}
+        self._ending = Stop()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.is_enabled = True
 
     def respond(self, payload: bytes) -> None:
@@ -68,10 +71,16 @@ class Responder:
         if len(self._brood) >= MOST_AT_WORK:
             self._tell("WARNING", "Too many active responses at work. Order refused.")
             return
-        self._brood.start(self._carry_out(order, entry), name=entry.name)
+        task = self._brood.start(self._carry_out(order, entry), name=entry.name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def end(self) -> None:
-        """Stops waiting for the time to take responses back."""
+        """Takes every response at work back now, within TAKE_BACK_S; none outlives the agent unseen."""
+        self._ending.set()
+        if self._at_work:
+            self._tell("INFO", "(1314): Shutdown received. Deleting responses.")
+            await asyncio.wait(self._tasks, timeout=TAKE_BACK_S)
         await self._brood.end()
 
     def _choose(self, order: Order) -> Entry | None:
@@ -99,7 +108,7 @@ class Responder:
         mark = (entry.name, keys)
         self._at_work[mark] = self._clock.monotonic() + entry.timeout_s
         try:
-            await self._clock.sleep(entry.timeout_s)
+            await pause(self._clock, entry.timeout_s, self._ending)
         finally:
             self._at_work.pop(mark, None)
         await self._run(order, entry, "delete", program)

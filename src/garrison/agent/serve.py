@@ -104,6 +104,7 @@ class AgentLife:
         self._counters = CounterFile(self._store.counters)
         self._brood = Brood("agent")
         self._wake = asyncio.Event()
+        self._writable = asyncio.Event()
         self._ended = asyncio.Event()
         self._outcome = Outcome.STOPPED
         self._connection: Connection | None = None
@@ -130,8 +131,10 @@ class AgentLife:
         try:
             self._do(self._session.start(self._clock.monotonic()))
             collector = self._brood.start(self._collector.run(collecting), name="collect")
-            self._start_duties(collecting, reload)
-            await self._until_end(stop)
+            timers = self._brood.start(self._timers(), name="timers")
+            reloads = self._brood.start(self._reloads(reload), name="reload")
+            self._start_duties(collecting)
+            await self._until_end(stop, [collector, timers, reloads])
             collecting.set()
             await asyncio.wait({collector})
             await self._say_goodbye(is_signal=stop.is_set())
@@ -177,23 +180,28 @@ class AgentLife:
         self._log(c.Log("INFO", f"Started (pid: {os.getpid()}).", "wazuh-logcollector"))
         return collector
 
-    def _start_duties(self, ending: Stop, reload: asyncio.Event) -> None:
+    def _start_duties(self, ending: Stop) -> None:
         def repeat(interval_s: float, job: object, name: str) -> None:
             self._brood.start(every(self._clock, interval_s, job, ending, name=name), name=name)  # type: ignore[arg-type]
 
-        self._brood.start(self._timers(), name="timers")
-        self._brood.start(self._reloads(reload), name="reload")
         repeat(SAVE_S, self._save_positions, "positions")
         repeat(INTERVAL_S, self._count, "statistics")
         self._brood.start(self._write_state(), name="first state")
         if (interval_s := self._config.internal.agent_state_interval_s) > 0:
             repeat(interval_s, self._write_state, "state")
 
-    async def _until_end(self, stop: Stop) -> None:
+    async def _until_end(self, stop: Stop, vital: list[asyncio.Task[None]]) -> None:
+        """Returns at the end that was asked for, or when one of the `vital` tasks failed."""
         ended = start(self._ended.wait(), name="agent.ended")
         stopped = start(stop.wait(), name="agent.stopped")
         try:
-            await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ended, stopped, *vital}, return_when=asyncio.FIRST_COMPLETED)
+            for task in vital:
+                if task.done() and not task.cancelled() and (failure := task.exception()) is not None:
+                    self._log(
+                        c.Log("CRITICAL", f"Internal error in {task.get_name()}: {failure!r}. Exiting.")
+                    )
+                    self._outcome = Outcome.FAILED
         finally:
             for task in (ended, stopped):
                 task.cancel()
@@ -202,6 +210,9 @@ class AgentLife:
     async def _say_goodbye(self, *, is_signal: bool) -> None:
         if is_signal:
             self._log(c.Log("INFO", "(1225): SIGNAL [(15)-(Terminated)] Received. Exit Cleaning..."))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await self._send_what_no_file_holds()
         goodbye = self._session.stop()
         self._do([one for one in goodbye if not isinstance(one, c.CloseConnection)])
         with contextlib.suppress(TimeoutError):
@@ -210,6 +221,18 @@ class AgentLife:
                     self._connection.settle()
                     await asyncio.sleep(0.01)
         self._close_connection()
+
+    async def _send_what_no_file_holds(self) -> None:
+        """Lines of files are read again after a restart; output of commands would be gone with this process."""
+        for item in self._ring.empty():
+            if item.source is not None:
+                continue
+            if self._connection is not None and not self._connection.is_idle:
+                self._writable.clear()
+                await self._writable.wait()
+            if not self._session.may_send_events(self._clock.monotonic()):
+                return
+            self._send(item.message, item)
 
     async def _clean_up(self) -> None:
         self._queue.close()
@@ -278,13 +301,13 @@ class AgentLife:
     async def _connect(self, server: ServerConfig) -> None:
         try:
             opened = await connect(server, self._config.client.local_ip)
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error) or "Connection timed out"
             self._do(self._session.connect_failed(reason, self._clock.monotonic()))
             return
         if self._connection is not None:
             self._close_connection()
-        ears = Ears(envelope=self._hear, lost=self._lost, oversize=self._oversize, writable=self._wake.set)
+        ears = Ears(envelope=self._hear, lost=self._lost, oversize=self._oversize, writable=self._has_room)
         self._connection = Connection(opened, ears)
         self._do(self._session.connected(self._connection.local_ip, self._clock.monotonic()))
 
@@ -303,6 +326,10 @@ class AgentLife:
             self._do(self._session.undecryptable(now))
             return
         self._do(self._session.received(opened.message, now))
+
+    def _has_room(self) -> None:
+        self._writable.set()
+        self._wake.set()
 
     def _lost(self) -> None:
         self._do(self._session.lost(self._clock.monotonic()))
@@ -430,7 +457,7 @@ class AgentLife:
             entry = await request_key(order, self._told)
             if entry is not None:
                 self._store.write_key(entry)
-        except (PeerError, StoreError) as error:
+        except (PeerError, StoreError, UnicodeError) as error:
             self._log(c.Log("ERROR", str(error)))
             entry = None
         self._do(self._session.enrolled(entry, self._clock.monotonic()))
@@ -502,7 +529,7 @@ class AgentLife:
         """Reads the configuration again and goes by it; a faulty one changes nothing."""
         try:
             config, warnings = load_config(self._home, self._name(), self._uname)
-        except (ConfigError, StoreError) as error:
+        except (ConfigError, StoreError, OSError) as error:
             for line in str(error).splitlines():
                 self._log(c.Log("ERROR", line))
             self._log(c.Log("ERROR", "The configuration is faulty: going on with the one in use."))

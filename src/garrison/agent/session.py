@@ -45,6 +45,8 @@ from garrison.wire.client_keys import KeyEntry
 
 SUSPECT_S = 5.0
 """A keepalive unanswered for so long: the manager may be hung, keep the events here."""
+SHORT_LIFE_S = 1.0
+"""A connection that ended sooner is not followed at once by the next: no manager makes the agent spin."""
 ENROLL_PAUSE_STEP_S = 5.0
 ENROLL_PAUSE_MOST_S = 60.0
 
@@ -202,7 +204,10 @@ class Session:
             return self._attempt_failed(now)
         if self._phase is not Phase.CONNECTED:
             return []
-        return [Log("ERROR", "(1137): Lost connection with manager. Setting lock."), *self._reconnect(True)]
+        return [
+            Log("ERROR", "(1137): Lost connection with manager. Setting lock."),
+            *self._reconnect(True, now),
+        ]
 
     def oversize(self, now: float) -> list[Command]:
         """The manager announced a frame above the limit: the connection cannot be used any more."""
@@ -302,7 +307,7 @@ class Session:
             self._index = settings.servers.index(server)
             return []
         self._index = 0
-        return self._reconnect(False) if self._phase is Phase.CONNECTED else []
+        return self._reconnect(False, now) if self._phase is Phase.CONNECTED else []
 
     def stop(self) -> list[Command]:
         """The process ends: say goodbye on whatever connection there is."""
@@ -329,13 +334,18 @@ class Session:
             Connect(self.server),
         ]
 
-    def _reconnect(self, is_loss: bool) -> list[Command]:
+    def _reconnect(self, is_loss: bool, now: float) -> list[Command]:
         self._is_releasing = self._is_releasing or is_loss
         self._tries = 0
         self._asked_again = False
         self._transfer = Transfer()
         self._answers = OpenAnswers(self._settings.retry_rule)
-        return [Log("INFO", f"Closing connection to server ({self._place()})."), *self._connect()]
+        closing = Log("INFO", f"Closing connection to server ({self._place()}).")
+        if now - self._connected_at >= SHORT_LIFE_S:
+            return [closing, *self._connect()]
+        self._phase = Phase.RETRY_PAUSE
+        self._wake_at = now + SHORT_LIFE_S
+        return [closing, CloseConnection()]
 
     def _attempt_failed(self, now: float) -> list[Command]:
         closing: list[Command] = []
@@ -406,11 +416,11 @@ class Session:
 
     def _expire_connected(self, now: float) -> list[Command]:
         if now >= self._heard_at + self._settings.silence_s:
-            return [Log("WARNING", "Server unavailable. Setting lock."), *self._reconnect(True)]
+            return [Log("WARNING", "Server unavailable. Setting lock."), *self._reconnect(True, now)]
         interval_s = self._settings.force_reconnect_interval_s
         if interval_s > 0 and now >= self._connected_at + interval_s:
             text = "Wazuh Agent will be reconnected because the force_reconnect_interval has passed"
-            return [Log("INFO", text), *self._reconnect(False)]
+            return [Log("INFO", text), *self._reconnect(False, now)]
         commands = self._keepalive(now) if now >= self._keepalive_at else []
         resends, given_up = self._answers.expire(now)
         commands += [Send(control.encode_answer(counter, body)) for counter, body in resends]
@@ -439,7 +449,7 @@ class Session:
                 return []
             case control.ForceReconnect():
                 text = "Wazuh Agent will be reconnected because a reconnect message was received"
-                return [Log("INFO", text), *self._reconnect(False)]
+                return [Log("INFO", text), *self._reconnect(False, now)]
             case control.FileBegin(md5=md5, name=name):
                 return self._transfer.begin(md5, name)
             case control.FileEnd():
