@@ -126,6 +126,10 @@ class Generation:
         """The next bytes, empty at the end of the file."""
         return os.pread(self.descriptor, CHUNK_BYTES, self.splitter.offset)
 
+    def has_more(self) -> bool:
+        """True while something is there that was not offered."""
+        return bool(self.ready) or os.fstat(self.descriptor).st_size > self.splitter.offset
+
     def start_at(self, offset: int) -> None:
         """Goes on at `offset`, as if everything before it had been sent."""
         self.sent_to = self.offered_to = offset
@@ -322,8 +326,8 @@ class Follow:
             offered += self._read_generation(generation, now, room - offered)
             if self._is_done(generation, now):
                 self._drop(generation)
-            elif offered >= room:
-                break
+            elif offered >= room or generation.has_more():
+                break  # the lines of an older generation come first
         return offered
 
     def _read_generation(self, generation: Generation, now: float, room: int) -> int:
@@ -370,10 +374,7 @@ class Follow:
 
     def has_more(self) -> bool:
         """True when something is there that `read` did not take yet."""
-        return any(
-            generation.ready or os.fstat(generation.descriptor).st_size > generation.splitter.offset
-            for generation in self._generations
-        )
+        return any(generation.has_more() for generation in self._generations)
 
     def positions(self) -> list[Position]:
         """Where each generation stands, oldest first."""
