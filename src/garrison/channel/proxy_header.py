@@ -7,6 +7,7 @@ own bytes behind it stay untouched, and bounds it.
 from __future__ import annotations
 
 import ipaddress
+import struct
 from collections.abc import Sequence
 
 from proxyprotocol import ProxyProtocolChecksumError, ProxyProtocolIncompleteError, ProxyProtocolSyntaxError
@@ -21,7 +22,13 @@ MOST_V2_BYTES = 16 + 1024
 _V1 = b"PROXY "
 _V2 = b"\r\n\r\n\x00\r\nQUIT\n"
 _READER = ProxyProtocolDetect()
-_UNREADABLE = (ProxyProtocolSyntaxError, ProxyProtocolChecksumError, ProxyProtocolIncompleteError, ValueError)
+_UNREADABLE = (
+    ProxyProtocolSyntaxError,
+    ProxyProtocolChecksumError,
+    ProxyProtocolIncompleteError,
+    ValueError,
+    struct.error,  # version 2 with fewer bytes than its addresses take
+)
 
 
 class HeaderReader:

@@ -7,6 +7,7 @@ acknowledged back. Source: spec/agent-channel.md 7.1.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -39,13 +40,52 @@ class Requests:
         self._clock = clock
         self._entropy = entropy
         self._open: dict[str, _Question] = {}
+        self._taken = 0
+        self._line: deque[asyncio.Future[None]] = deque()
 
     async def ask(
         self, agent: str, send: Sender, target: str, payload: bytes | None, *, is_udp: bool
     ) -> bytes:
         """The agent's answer, or one of the known `err` texts. `send` says whether the message went out."""
-        if len(self._open) >= self._options.remoted_request_pool:
+        if not await self._take_slot():
             return NO_SLOT
+        try:
+            return await self._ask(agent, send, target, payload, is_udp=is_udp)
+        finally:
+            self._give_slot()
+
+    async def _take_slot(self) -> bool:
+        """False when none got free within `request_timeout`."""
+        if self._taken < self._options.remoted_request_pool:
+            self._taken += 1
+            return True
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.append(mine)
+        brood = Brood("request.slot")
+        try:
+            limit = brood.start(self._clock.sleep(self._options.remoted_request_timeout_s), name="limit")
+            await asyncio.wait({limit, mine}, return_when=asyncio.FIRST_COMPLETED)
+            return mine.done()
+        except asyncio.CancelledError:
+            if mine.done():
+                self._give_slot()
+            raise
+        finally:
+            mine.cancel()
+            await brood.end()
+
+    def _give_slot(self) -> None:
+        """The first in the line has it; nobody there makes it free."""
+        while self._line:
+            heir = self._line.popleft()
+            if not heir.done():
+                heir.set_result(None)
+                return
+        self._taken -= 1
+
+    async def _ask(
+        self, agent: str, send: Sender, target: str, payload: bytes | None, *, is_udp: bool
+    ) -> bytes:
         counter = self._new_counter()
         question = _Question(agent)
         self._open[counter] = question
