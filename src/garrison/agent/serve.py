@@ -115,6 +115,7 @@ class AgentLife:
         self._msg_sent = 0
         self._saved: list[Position] = []
         self._told_counters = False
+        self._written_status: c.Status | None = None
 
     # The life
 
@@ -186,7 +187,6 @@ class AgentLife:
 
         repeat(SAVE_S, self._save_positions, "positions")
         repeat(INTERVAL_S, self._count, "statistics")
-        self._brood.start(self._write_state(), name="first state")
         if (interval_s := self._config.internal.agent_state_interval_s) > 0:
             repeat(interval_s, self._write_state, "state")
 
@@ -388,6 +388,8 @@ class AgentLife:
             if self._connection is not None:
                 self._connection.settle()
             self._drain(now)
+            if self._session.status is not self._written_status:
+                await self._write_state()
             await self._sleep_until(min(self._deadlines(now), default=None))
 
     def _deadlines(self, now: float) -> Iterator[float]:
@@ -604,7 +606,11 @@ class AgentLife:
         return _local(self._clock.now() - ago)
 
     async def _write_state(self) -> None:
-        self._store.write_state(state_file(self._state()))
+        self._written_status = self._session.status
+        try:
+            self._store.write_state(state_file(self._state()))
+        except StoreError as error:
+            self._log(c.Log("ERROR", str(error)))
 
     async def _save_positions(self) -> None:
         if (positions := self._collector.positions()) != self._saved:
