@@ -28,7 +28,7 @@ from garrison.registry.model import Agent
 from garrison.wire import agent_message, control
 from garrison.wire.agent_frame import FrameReader
 from garrison.wire.client_keys import decode_key_line
-from tests.channel.test_server import Node
+from tests.channel.surroundings import Node
 from tests.support.reference import vectors
 
 WHOLE = """

@@ -6,132 +6,31 @@ import asyncio
 import hashlib
 import random
 import socket
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from garrison.channel.ports import AgentEvent
-from garrison.channel.server import AgentServer, Surroundings
-from garrison.config.model import InternalOptions, RemoteConfig
+from garrison.channel.listen_server import open_socket
+from garrison.config.model import InternalOptions
 from garrison.ground.errors import ConfigError
 from garrison.ground.tasks import Stop, start
 from garrison.registry.model import Agent
-from garrison.wire import agent_message, control
+from garrison.wire import control
 from garrison.wire.agent_frame import encode_frame
 from garrison.wire.agent_message import Method
-from garrison.wire.counters import Counters
 from garrison.wire.merged import decode_bundle, encode_bundle
-from tests.support.clock import FakeClock, SeededEntropy
+from tests.channel.surroundings import (
+    BY_ADDRESS,
+    DB,
+    LATE,
+    WEB,
+    Bundle,
+    Node,
+    running,
+    scene,
+)  # fmt: skip
 from tests.support.stock_agent import StockAgent
 from tests.support.wait import until
-
-WEB = Agent(id="001", name="web01", ip="any", key="a" * 64, groups=("web",))
-DB = Agent(id="002", name="db01", ip="any", key="b" * 64)
-BY_ADDRESS = Agent(id="003", name="fixed", ip="127.0.0.1", key="c" * 64, groups=("web",))
-LATE = Agent(id="777", name="late", ip="any", key="d" * 64, groups=("web",))
-
-
-@dataclass
-class Bundle:
-    data: bytes
-
-    @property
-    def md5(self) -> str:
-        return hashlib.md5(self.data, usedforsecurity=False).hexdigest()
-
-
-class Node:
-    """Everything behind the server, as doubles that write down what they hear."""
-
-    def __init__(self, tmp_path: Path, **config: Any) -> None:
-        self.known = {agent.id: agent for agent in (WEB, DB, BY_ADDRESS)}
-        self.in_engine = {LATE.id: LATE}
-        self.clock = FakeClock()
-        self.events: list[AgentEvent] = []
-        self.statuses: list[tuple[Any, ...]] = []
-        self.bundles: dict[tuple[str, ...], Bundle] = {}
-        self.may = True
-        self.assigned: list[str] = []
-        self.free = asyncio.Event()
-        self.free.set()
-        self.config = RemoteConfig(local_ip="127.0.0.1", port=free_port(), **config)
-        around = Surroundings(
-            keys=self, bundles=self, statuses=self, cluster=self, events=self,
-            clock=self.clock, entropy=SeededEntropy(), counter_file=tmp_path / "rids/sender_counter",
-        )  # fmt: skip
-        self.server = AgentServer(self.config, InternalOptions(remoted_response_timeout_s=5), around)
-
-    def agent(self, identity: str) -> Agent | None:
-        return self.known.get(identity)
-
-    def by_address(self, ip: str) -> Agent | None:
-        return next((agent for agent in self.known.values() if agent.ip == ip), None)
-
-    async def find(self, identity: str) -> Agent | None:
-        await asyncio.sleep(0)
-        return self.in_engine.get(identity)
-
-    async def find_address(self, ip: str) -> Agent | None:
-        return None
-
-    def bundle(self, groups: tuple[str, ...]) -> Bundle | None:
-        return self.bundles.get(groups)
-
-    def record_startup(self, *words: Any) -> None:
-        self.statuses.append(("startup", words[0], words[2]))
-
-    def record_refusal(self, *words: Any) -> None:
-        self.statuses.append(("refusal", *words))
-
-    def record_keepalive(self, identity: str, session: str, keepalive: Any, *, synced: bool) -> None:
-        self.statuses.append(("keepalive", identity, synced))
-
-    def record_shutdown(self, identity: str, session: str) -> None:
-        self.statuses.append(("shutdown", identity))
-
-    async def may_take(self, identity: str) -> bool:
-        return self.may
-
-    async def assign_default_group(self, identity: str) -> None:
-        self.assigned.append(identity)
-
-    def offer(self, batch: Sequence[AgentEvent]) -> bool:
-        self.events += batch
-        return self.free.is_set()
-
-    async def room(self) -> None:
-        await self.free.wait()
-
-    @property
-    def port(self) -> int:
-        return self.config.port
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@asynccontextmanager
-async def running(node: Node) -> AsyncIterator[Node]:
-    stop = Stop()
-    task = start(node.server.run(stop), name="server")
-    await asyncio.wait_for(node.server.listening.wait(), 10)
-    try:
-        yield node
-    finally:
-        stop.set()
-        await asyncio.wait_for(task, 10)
-
-
-def scene(coroutine: Any) -> None:
-    asyncio.run(coroutine)
 
 
 def test_a_whole_session(tmp_path: Path) -> None:
@@ -304,44 +203,6 @@ async def send_all(agent: StockAgent, block: list[bytes], times: int) -> None:
         await agent.writer.drain()
 
 
-def test_udp_agents_get_the_same(tmp_path: Path) -> None:
-    async def play() -> None:
-        node = Node(tmp_path, protocols=frozenset({"tcp", "udp"}))
-        async with running(node):
-            loop = asyncio.get_running_loop()
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            sock.setblocking(False)
-            sock.connect(("127.0.0.1", node.port))
-            agent = StockAgent(WEB)
-            key = agent_message.derive(WEB.entry)
-
-            async def tell(message: bytes) -> None:
-                await loop.sock_sendall(sock, agent.seal(message))
-
-            async def hear() -> bytes:
-                return agent_message.open_envelope(
-                    await asyncio.wait_for(loop.sock_recv(sock, 70000), 10), key
-                ).message
-
-            await loop.sock_sendall(sock, b"#ping")
-            assert await asyncio.wait_for(loop.sock_recv(sock, 100), 10) == b"#pong"
-            await loop.sock_sendall(sock, b"!001!#AES:garbage.........")
-            await tell(control.encode_startup("v4.14.7"))
-            assert await hear() == control.ACK
-            await tell(b"1:a:over udp")
-            await until(lambda: [event.text for event in node.events] == [b"over udp"])
-            asking = start(node.server.send_request("001", "com", b"getconfig"), name="ask")
-            question = control.decode_from_manager(await hear())
-            assert isinstance(question, control.Request)
-            await tell(control.encode_answer(question.counter, b"ack"))
-            await tell(control.encode_answer(question.counter, b"ok x"))
-            assert await asking == b"ok x"
-            assert control.decode_from_manager(await hear()) == control.RequestAck(question.counter)
-            sock.close()
-
-    scene(play())
-
-
 def test_behind_a_balancer_the_agents_own_address_counts(tmp_path: Path) -> None:
     async def play() -> None:
         node = Node(tmp_path, proxy_protocol=True, proxy_trusted=("127.0.0.1",))
@@ -377,57 +238,6 @@ def test_a_header_from_elsewhere_is_not_believed(tmp_path: Path) -> None:
     scene(play())
 
 
-def test_hostile_peers_disturb_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async def play() -> None:
-        async with running(Node(tmp_path)) as node:
-            good = await StockAgent(WEB).connect(node.port)
-            await good.hello()
-            dice = random.Random(5)
-            for round_ in range(150):
-                hostile = await StockAgent(DB).connect(node.port)
-                kind = round_ % 5
-                if kind == 0:
-                    hostile.send_raw(dice.randbytes(dice.randrange(1, 3000)))
-                elif kind == 1:
-                    hostile.send_raw((2**32 - 1).to_bytes(4, "little"))
-                elif kind == 2:
-                    hostile.send_raw(encode_frame(b"!001!#AES:" + dice.randbytes(64)))
-                elif kind == 3:
-                    hostile.send_raw(encode_frame(b"!" + b"\x1b[2J" * 10))
-                else:
-                    wrong = agent_message.derive(Agent(id="002", name="db01", ip="any", key="wrong").entry)
-                    sealed = agent_message.seal(b"1:a:x", wrong, Method.AES, Counters(0, 1), 1, prefix="002")
-                    hostile.send_raw(encode_frame(sealed))
-                hostile.close()
-            good.send(b"1:a:undisturbed")
-            await until(lambda: [event.text for event in node.events] == [b"undisturbed"])
-            await until(lambda: len(node.server._peers) == 1)
-            assert "\x1b" not in caplog.text and len(caplog.records) < 60
-
-    scene(play())
-
-
-def test_silent_connections_are_bounded_in_number_and_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("garrison.channel.server.MOST_UNIDENTIFIED", 300)
-
-    async def play() -> None:
-        async with running(Node(tmp_path)) as node:
-            good = await StockAgent(WEB).connect(node.port)
-            await good.hello()
-            silent = [await asyncio.open_connection("127.0.0.1", node.port) for _ in range(1000)]
-            await until(lambda: len(node.server._peers) <= 301)
-            late = await StockAgent(DB).connect(node.port)
-            assert await late.hello() == control.ACK
-            await node.clock.advance(62)
-            await until(lambda: len(node.server._peers) == 2)
-            for _, writer in silent:
-                writer.close()
-
-    scene(play())
-
-
 def test_a_port_in_use_is_a_clear_fault(tmp_path: Path) -> None:
     async def play() -> None:
         node = Node(tmp_path)
@@ -448,3 +258,112 @@ def test_counters_go_on_after_a_restart_and_never_repeat(tmp_path: Path) -> None
     pairs = [first.next() for _ in range(BLOCK + 5)]
     again = CounterStore(path).next()
     assert pairs == sorted(set(pairs)) and again > pairs[-1]
+
+
+def test_counters_are_checked_over_connections_and_restarts_where_that_is_asked_for(tmp_path: Path) -> None:
+    options = InternalOptions(remoted_verify_msg_id=1)
+
+    async def play() -> None:
+        replayed = b""
+        for life in range(2):
+            async with running(Node(tmp_path, options)) as node:
+                if life == 0:
+                    agent = await StockAgent(WEB).connect(node.port)
+                    agent.send(b"1:a:before")
+                    replayed = encode_frame(agent.seal(control.encode_startup("v4.14.7")))
+                    agent.send_raw(replayed)
+                    assert await agent.receive() == control.ACK
+                    agent.close()
+                    await until(lambda server=node.server: server.connected() == 0)
+                thief = await StockAgent(WEB).connect(node.port)
+                thief.send_raw(replayed)
+                assert await thief.receive() == b""
+        async with running(Node(tmp_path, options)) as node:
+            node.server.agent_changed(Agent(id="001", name="web01", ip="any", key="a" * 64, removed=True))
+            anew = await StockAgent(WEB).connect(node.port)
+            assert await anew.hello() == control.ACK
+
+    scene(play())
+
+
+def test_a_question_waits_for_a_free_slot_and_not_forever(tmp_path: Path) -> None:
+    options = InternalOptions(
+        remoted_request_pool=1, remoted_response_timeout_s=30, remoted_request_timeout_s=10
+    )
+
+    async def play() -> None:
+        async with running(Node(tmp_path, options)) as node:
+            agent = await StockAgent(WEB).connect(node.port)
+            await agent.hello()
+            asking = [
+                start(node.server.send_request("001", "agent", f"{number}".encode()), name="ask")
+                for number in range(3)
+            ]
+            first = control.decode_from_manager(await agent.receive())
+            assert isinstance(first, control.Request) and first.payload == b"0"
+            agent.send(control.encode_answer(first.counter, b"ok 0"))
+            second = control.decode_from_manager(await agent.receive())
+            assert isinstance(second, control.Request) and second.payload == b"1"
+            await node.clock.advance(11)
+            assert await asking[0] == b"ok 0" and await asking[2] == b"err Internal error"
+            agent.send(control.encode_answer(second.counter, b"ok 1"))
+            assert await asking[1] == b"ok 1"
+
+    scene(play())
+
+
+def test_a_message_that_cannot_be_sealed_is_told_and_harms_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def play() -> None:
+        async with running(Node(tmp_path)) as node:
+            agent = await StockAgent(WEB).connect(node.port)
+            await agent.hello()
+            assert not node.server.send_control("001", control.encode_execd(b"x" * 70_000))
+            assert "(1217): Error creating encrypted message" in caplog.text
+            assert await node.server.send_request("001", "com", b"x" * 70_000) == b"err Cannot send request"
+            assert node.server.send_control("001", control.SYSCHECK_RESTART)
+
+    scene(play())
+
+
+def test_above_the_limit_of_open_files_newcomers_are_refused_and_the_others_stay(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def play() -> None:
+        async with running(Node(tmp_path)) as node:
+            node.server._most_peers = 1
+            first = await StockAgent(WEB).connect(node.port)
+            await first.hello()
+            second = await StockAgent(DB).connect(node.port)
+            assert await second.hello() == b""
+            assert "(1242): Couldn't accept TCP connections: this node holds 1" in caplog.text
+            first.keepalive()
+            assert await first.receive() == control.ACK
+
+    scene(play())
+
+
+def test_connections_are_kept_alive_and_the_port_may_be_shared(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    options = InternalOptions(remoted_tcp_keepidle_s=31, remoted_tcp_keepintvl_s=11, remoted_tcp_keepcnt=4)
+    with open_socket(node.config, options, socket.SOCK_STREAM, reuse_port=True) as one:
+        with open_socket(node.config, options, socket.SOCK_STREAM, reuse_port=True):
+            pass
+        assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        values = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        assert [one.getsockopt(socket.IPPROTO_TCP, value) for value in values] == [31, 11, 4]
+
+
+def test_a_failure_of_our_own_does_not_leave_the_agent_waiting(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with running(Node(tmp_path)) as node:
+
+            async def broken(identity: str) -> bool:
+                raise ValueError("a bug")
+
+            node.may_take = broken  # type: ignore[method-assign]
+            agent = await StockAgent(WEB).connect(node.port)
+            assert await agent.hello() == b""
+
+    scene(play())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from garrison.channel.roster import Roster
 from garrison.channel.session import (
+    STEP_BYTES,
+    STEP_MESSAGES,
     Alive,
     Answered,
     Bind,
@@ -21,7 +23,9 @@ from garrison.channel.session import (
     Greet,
     Log,
     Look,
+    More,
     RefusedVersion,
+    Released,
     Rules,
     Send,
     SendClear,
@@ -31,8 +35,9 @@ from garrison.registry.model import Agent
 from garrison.wire import agent_message, control
 from garrison.wire.agent_frame import encode_frame
 from garrison.wire.agent_message import Method
+from garrison.wire.client_keys import decode_key_line
 from garrison.wire.counters import Counters
-from tests.support.reference import ROOT
+from tests.support.reference import vectors
 
 WEB = Agent(id="001", name="web01", ip="any", key="a" * 64)
 RULES = Rules(our_version="v4.14.7")
@@ -189,10 +194,7 @@ def test_counters_are_checked_when_asked_for() -> None:
 
 
 def test_control_messages_of_the_vectors() -> None:
-    path = ROOT / "spec/vectors/agent-channel/manager-control.json"
-    if not path.exists():
-        pytest.skip("reference data not present")
-    for case in json.loads(path.read_text("utf-8"))["cases"]:
+    for case in vectors("agent-channel/manager-control.json")["cases"]:
         rules = Rules(our_version="v4.14.7", allow_higher_versions=case.get("allow_higher_versions", False))
         session, wire = live(rules)
         effects = session.receive(wire(case["message"].encode()), 0, 0)
@@ -276,3 +278,126 @@ def test_a_newcomer_takes_over_only_after_silence() -> None:
     never: Roster[Holder] = Roster(0)
     never.enter("001", old, 0)
     assert never.enter("001", new, 1e9) == (False, None)
+
+
+def test_a_long_read_is_worked_off_in_steps_and_in_order() -> None:
+    session, wire = live()
+    lines = [f"line {number}".encode() for number in range(STEP_MESSAGES * 2 + 7)]
+    effects = session.receive(b"".join(wire(b"1:a:" + line) for line in lines), 0, 0)
+    seen: list[bytes] = []
+    steps = 1
+    while True:
+        seen += [event.text for effect in effects if isinstance(effect, Deliver) for event in effect.events]
+        if effects[-1] != More():
+            break
+        assert session.has_backlog
+        effects, steps = session.go_on(0, 0), steps + 1
+    assert seen == lines and steps == 3 and not session.has_backlog and session.held_bytes == 0
+
+
+def test_messages_that_inflate_end_a_step_early() -> None:
+    session, wire = live()
+    big = b"1:a:" + b"x" * 65_000
+    effects = session.receive(b"".join(wire(big) for _ in range(20)), 0, 0)
+    assert isinstance(effects[0], Deliver) and effects[-1] == More()
+    assert sum(len(event.text) for event in effects[0].events) <= STEP_BYTES + 65_408
+    nothing = b"".join(wire(b"1:" + b"x" * 65_000) for _ in range(20))
+    session, wire = live()
+    assert session.receive(nothing, 0, 0) == [More()], "messages that are no events cost the same"
+
+
+def test_what_came_before_a_lying_header_still_counts() -> None:
+    session, wire = live()
+    lines = [wire(b"1:a:x") for _ in range(STEP_MESSAGES + 1)]
+    first = session.receive(b"".join(lines) + b"\xff" * 4, 0, 0)
+    assert first[-1] == More() and not session.closed
+    assert session.receive(wire(b"1:a:behind"), 0, 0) == []
+    last = session.go_on(0, 0)
+    assert isinstance(last[0], Deliver) and len(last[0].events) == 1
+    assert texts(last) == ["Too big message size from socket [0]."] and last[-1] == Close()
+
+
+def test_a_keepalive_in_place_of_a_hello_is_asked_about_first() -> None:
+    session, wire = Session(Rules(our_version="v4.14.7", is_udp=True), "10.0.0.9"), Wire()
+    session.receive_datagram(wire(KEEPALIVE)[4:], 0, 0)
+    session.known(WEB, 0, 0)
+    assert session.bound(True, 0, 0) == [Greet(WEB, None, is_hello=False)]
+    (alive,) = session.greeted(True, 0, 0)
+    assert isinstance(alive, Alive) and session.is_greeted
+    assert [type(effect) for effect in session.receive_datagram(wire(KEEPALIVE)[4:], 0, 0)] == [Alive]
+
+
+def test_over_udp_a_refusal_lets_go_and_the_next_message_asks_again() -> None:
+    session, wire = Session(Rules(our_version="v4.14.7", is_udp=True), "10.0.0.9"), Wire()
+    session.receive_datagram(wire(STARTUP)[4:], 0, 0)
+    session.known(WEB, 0, 0)
+    session.bound(True, 0, 0)
+    effects = session.greeted(False, 0, 0)
+    assert texts(effects) == ["Agent key already in use: agent ID '001'"] and effects[-1] == Released(WEB)
+    assert not session.closed and session.receive_datagram(wire(STARTUP)[4:], 0, 0) == [Bind(WEB)]
+
+
+def test_over_udp_an_agent_that_ended_holds_nothing() -> None:
+    session, wire = Session(Rules(our_version="v4.14.7", is_udp=True), "10.0.0.9"), Wire()
+    session.receive_datagram(wire(STARTUP)[4:], 0, 0)
+    session.known(WEB, 0, 0)
+    session.bound(True, 0, 0)
+    session.greeted(True, 0, 0)
+    assert session.receive_datagram(wire(control.SHUTDOWN)[4:], 0, 0) == [Ended(WEB)]
+    assert not session.is_bound
+
+
+def test_counters_of_an_earlier_connection_count_where_they_are_checked() -> None:
+    rules = Rules(our_version="v4.14.7", verify_counters=True)
+    session, wire = Session(rules, "10.0.0.9"), Wire()
+    replayed = wire(STARTUP, 5)
+    session.receive(replayed, 0, 0)
+    effects = session.known(WEB, 0, 0, Counters(0, 5))
+    assert texts(effects)[1] == "(1407): Duplicated counter for 'web01'." and effects[-1] == Close()
+    session = Session(rules, "10.0.0.9")
+    session.receive(replayed, 0, 0)
+    assert texts(session.known(WEB, 0, 0, Counters(1, 2)))[0].startswith("(1404)")
+    session = Session(rules, "10.0.0.9")
+    session.receive(replayed, 0, 0)
+    assert session.known(WEB, 0, 0, Counters(0, 4)) == [Bind(WEB)]
+
+
+def test_envelopes_of_the_vectors_are_taken_or_refused_with_their_numbers() -> None:
+    for case in vectors("agent-channel/secure-messages-reject.json")["cases"]:
+        entry = decode_key_line(case["client_keys_line"])
+        assert entry is not None
+        agent = Agent(id=entry.id, name=entry.name, ip=entry.ip, key=entry.key)
+        session = Session(RULES, "10.0.0.9")
+        sealed = bytes.fromhex(case["envelope_without_id_prefix_hex"])
+        session.receive(encode_frame(b"!001!" + sealed), 0, 0)
+        effects = session.known(agent, 0, 0)
+        if case["expect"] == "ACCEPT":
+            assert effects == [Bind(agent)], case["name"]
+            continue
+        numbers = re.findall(r"\((\d{4})\)", texts(effects)[0])
+        assert numbers == case["log_ids"] and effects[-1] == Close(), case["name"]
+
+
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=80), st.sampled_from([STARTUP, KEEPALIVE, b"1:a:x", b"#!-req 1 ack"]))
+    )
+)
+def test_any_message_behind_the_right_key_raises_nothing(messages: list[bytes]) -> None:
+    session, wire = live()
+    for message in messages:
+        if not message or session.closed:
+            continue
+        effects = session.receive(wire(message), 0, 0)
+        while effects and isinstance(effects[-1], Greet):
+            effects = session.greeted(True, 0, 0)
+    assert not session.closed
+
+
+def test_datagrams_make_way_at_once() -> None:
+    roster: Roster[Holder] = Roster(60)
+    old, new, tcp = Holder(100, is_udp=True), Holder(101, is_udp=True), Holder(102)
+    assert roster.enter("001", old, 100) == (True, None)
+    assert roster.is_stale("001", 100) and roster.enter("001", new, 101) == (True, old)
+    assert roster.enter("001", tcp, 102) == (True, new)
+    assert roster.enter("001", old, 103) == (False, None)
