@@ -367,3 +367,31 @@ def test_a_failure_of_our_own_does_not_leave_the_agent_waiting(tmp_path: Path) -
             assert await agent.hello() == b""
 
     scene(play())
+
+
+def test_an_agent_that_does_not_wait_for_its_ack_is_read_no_further_until_it_has_it(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with running(Node(tmp_path)) as node:
+            asked, may = asyncio.Event(), asyncio.Event()
+
+            async def later(identity: str) -> bool:
+                asked.set()
+                await may.wait()
+                return True
+
+            node.may_take = later  # type: ignore[method-assign]
+            agent = await StockAgent(WEB).connect(node.port)
+            agent.send(control.encode_startup("v4.14.7"))
+            await asked.wait()
+            dice = random.Random(4)
+            block = [f"1:a:{dice.randbytes(4000).hex()}".encode() for _ in range(50)]
+            writing = start(send_all(agent, block, 60), name="write")
+            for _ in range(300):
+                await asyncio.sleep(0)
+            assert not writing.done() and not node.events
+            may.set()
+            assert await agent.receive() == control.ACK
+            await writing
+            await until(lambda: len(node.events) == 3000)
+
+    scene(play())
