@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from garrison.channel import noise
 from garrison.channel import server as channel_server
 from garrison.ground.tasks import start
 from garrison.registry.model import Agent
@@ -172,7 +173,7 @@ def test_many_sources_together_do_not_fill_the_log(tmp_path: Path, caplog: pytes
                 assert await peer.receive() == b""
             said = [record for record in caplog.records if "(1408)" in record.getMessage()]
             assert len(said) == 200
-            await node.clock.advance(channel_server.HELD_BACK_EVERY_S + 2)
+            await node.clock.advance(noise.TELL_EVERY_S + 2)
             assert "200 lines about peers were held back" in caplog.text
 
     scene(play())

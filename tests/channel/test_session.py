@@ -10,10 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from garrison.channel.roster import Roster
-from garrison.channel.session import (
-    STEP_BYTES,
-    STEP_MESSAGES,
+from garrison.channel.effects import (
     Alive,
     Answered,
     Bind,
@@ -26,11 +23,11 @@ from garrison.channel.session import (
     More,
     RefusedVersion,
     Released,
-    Rules,
     Send,
     SendClear,
-    Session,
-)  # fmt: skip
+)
+from garrison.channel.roster import Roster
+from garrison.channel.session import STEP_BYTES, STEP_MESSAGES, Rules, Session
 from garrison.registry.model import Agent
 from garrison.wire import agent_message, control
 from garrison.wire.agent_frame import encode_frame

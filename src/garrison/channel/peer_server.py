@@ -7,8 +7,9 @@ import logging
 from collections import OrderedDict
 from typing import Protocol, cast
 
+from garrison.channel.effects import Effect
 from garrison.channel.proxy_header import HeaderReader
-from garrison.channel.session import Effect, Rules, Session
+from garrison.channel.session import Rules, Session
 from garrison.ground.errors import PeerError
 from garrison.wire import agent_message
 from garrison.wire.address import normalize_source

@@ -17,22 +17,24 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
-from garrison.channel import session as effects_of
+from garrison.channel import effects as effects_of
 from garrison.channel.bundle_client import Pushes
 from garrison.channel.counter_store import CounterStore, ReceivedStore
+from garrison.channel.effects import Effect
 from garrison.channel.listen_server import BACKLOG, most_connections, open_socket
+from garrison.channel.noise import Noise
 from garrison.channel.peer_server import Host, Peer, TcpPeer, UdpPeers
 from garrison.channel.ports import AgentEvent, Bundles, Cluster, EventSink, Keys, Statuses
 from garrison.channel.proxy_header import is_trusted
 from garrison.channel.request_client import CANNOT_SEND, Requests
 from garrison.channel.roster import Roster
-from garrison.channel.session import Effect, Rules
+from garrison.channel.session import Rules
 from garrison.channel.waiting_room import WaitingRoom
 from garrison.config.model import InternalOptions, RemoteConfig
 from garrison.ground.clock import Clock
 from garrison.ground.entropy import Entropy
 from garrison.ground.errors import ConfigError, GarrisonError
-from garrison.ground.log import ProgramAdapter, RateLimit
+from garrison.ground.log import ProgramAdapter
 from garrison.ground.tasks import Brood, Stop, pause
 from garrison.ground.version import PROTOCOL
 from garrison.registry.model import Agent
@@ -49,7 +51,6 @@ SICK_AFTER_S = 10.0
 """So long may events find no room before the agents are handed over."""
 
 NO_ROOM = "events find no room"
-HELD_BACK_EVERY_S = 60.0
 
 log = ProgramAdapter(__name__, "wazuh-remoted")
 
@@ -101,9 +102,7 @@ class AgentServer(Host):
         self._lingering: OrderedDict[TcpPeer, float] = OrderedDict()
         self._most_peers = most_connections()
         self._brood = Brood("channel")
-        self._noise_of_source = RateLimit(burst=20, per_s=2)
-        self._noise = RateLimit(burst=200, per_s=20)
-        self._told_held_back = (0, 0.0)
+        self._noise = Noise()
         self._life = around.entropy.bytes(4).hex()
         self._serial = 0
         self._assigning: set[str] = set()
@@ -174,7 +173,8 @@ class AgentServer(Host):
         if self._datagrams is not None:
             self._datagrams.sweep(now)
         self._note_received()
-        self._tell_held_back(now)
+        if count := self._noise.held_back(now):
+            log.warning("%d lines about peers were held back since the last such line.", count)
         if not self._shut and not self.listening.is_set():
             try:
                 await self._listen()
@@ -244,7 +244,7 @@ class AgentServer(Host):
             peer.abort()
             return False
         if len(self._peers) >= self._most_peers:
-            if self._noise_of_source.allows("full", self.now()):
+            if self._noise.allows("full", self.now()):
                 log.error(
                     "(1242): Couldn't accept TCP connections: this node holds %d, as many as its limit of open "
                     "files lets it.",
@@ -275,16 +275,8 @@ class AgentServer(Host):
             self._note_pair(peer)
 
     def say(self, peer: Peer, level: int, text: str) -> None:
-        now = self.now()
-        if self._noise_of_source.allows(noise_key(peer.source), now) and self._noise.allows("", now):
+        if self._noise.allows(peer.source, self.now()):
             log.log(level, "%s", text)
-
-    def _tell_held_back(self, now: float) -> None:
-        count, told_at = self._told_held_back
-        held_back = self._noise_of_source.held_back + self._noise.held_back
-        if held_back > count and now - told_at >= HELD_BACK_EVERY_S:
-            log.warning("%d lines about peers were held back since the last such line.", held_back - count)
-            self._told_held_back = (held_back, now)
 
     # -- counters of agents, where they are checked -----------------------------------------------------------------
 
@@ -549,8 +541,3 @@ class AgentServer(Host):
     def connected_ids(self) -> list[str]:
         """Ids of the agents that are connected here."""
         return [identity for identity, _ in self._roster.holders()]
-
-
-def noise_key(source: str) -> str:
-    """Who counts as one in the log: an IPv4 address, or a network of 64 bits, which one host has to itself."""
-    return source[:19] if ":" in source else source
