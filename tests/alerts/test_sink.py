@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from garrison.alerts.record import Context
 from garrison.alerts.rotation import Rotation
 from garrison.alerts.sink import AlertSink, SinkPlan
 from garrison.analysis.event import Verdict
+from garrison.ground.clock import SystemClock
 from garrison.ground.tasks import Stop, start
 from tests.alerts.disks import FragileDisk
 from tests.alerts.samples import event, verdict
@@ -193,8 +194,6 @@ def test_midnight_without_any_event(tmp_path: Path) -> None:
 
 
 def test_midnight_is_local(tmp_path: Path) -> None:
-    from datetime import timedelta, timezone
-
     async def run() -> None:
         clock = FakeClock(EVENING)
         sink = AlertSink(
@@ -259,7 +258,7 @@ def test_room_waits_for_the_disk(tmp_path: Path) -> None:
             stage.write()
         waiting = start(stage.sink.room(), name="room")
         await stage.clock.advance(5)
-        assert not waiting.done()
+        assert not waiting.done() and not stage.sink.has_room()
         stage.disk.free_bytes = 1 << 30
         await stage.clock.advance(2)
         assert waiting.done()
@@ -321,8 +320,6 @@ def test_a_thousand_alerts_are_a_few_calls(tmp_path: Path) -> None:
 
 def test_everything_in_real_threads(tmp_path: Path) -> None:
     async def run() -> None:
-        from garrison.ground.clock import SystemClock
-
         plan = replace(SinkPlan(), flush_after_s=0.001, sync_every_s=0.01)
         sink = AlertSink(tmp_path, plan, Context(manager_name="gate"), SystemClock())
         stop = Stop()

@@ -13,13 +13,13 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from garrison.alerts.closing_store import close_days
+from garrison.alerts.plan import SinkPlan
 from garrison.alerts.record import Context, alert_object, archive_object
 from garrison.alerts.render import (
     LINE_END,
@@ -38,7 +38,6 @@ from garrison.alerts.rotation import (
     ARCHIVES_JSON,
     ARCHIVES_TEXT,
     FIREWALL_TEXT,
-    Rotation,
     Stream,
 )
 from garrison.alerts.store import Disk, StreamStore, SystemDisk
@@ -47,47 +46,11 @@ from garrison.ground.clock import Clock
 from garrison.ground.errors import StoreError
 from garrison.ground.tasks import Stop, every, pause
 
+__all__ = ["AlertSink", "SinkPlan"]
+
 log = logging.getLogger(__name__)
 
-MiB = 1 << 20
-NO_ROTATION = Rotation()
 Offload = Callable[[Callable[[], Any]], Awaitable[Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SinkPlan:
-    """Which files are written, and how.
-
-    `custom_layout` replaces the layout of alerts.log. The `*_s` times weigh how soon a reader sees an alert, and how
-    much a power cut may take, against work; `bound_bytes` is what may wait in memory for a disk that does not
-    take it (64 MiB are some 50,000 alerts).
-    """
-
-    alerts_json: bool = True
-    alerts_text: bool = True
-    archives_json: bool = False
-    archives_text: bool = False
-    firewall: bool = True
-    custom_layout: bytes | None = None
-    rotation: Rotation = NO_ROTATION
-    sign: bool = True
-    compress: bool = True
-    flush_after_s: float = 0.05
-    sync_every_s: float = 1.0
-    retry_after_s: float = 1.0
-    close_days_after_s: float = 10.0
-    bound_bytes: int = 64 * MiB
-
-    def streams(self) -> list[Stream]:
-        """The outputs that are on."""
-        wanted = (
-            (self.alerts_json, ALERTS_JSON),
-            (self.alerts_text or self.custom_layout is not None, ALERTS_TEXT),
-            (self.archives_json, ARCHIVES_JSON),
-            (self.archives_text, ARCHIVES_TEXT),
-            (self.firewall, FIREWALL_TEXT),
-        )
-        return [stream for is_on, stream in wanted if is_on]
 
 
 class AlertSink:
@@ -168,6 +131,10 @@ class AlertSink:
     async def room(self) -> None:
         """Returns when another batch may be written; at once while less than the bound waits for the disk."""
         await self._has_room.wait()
+
+    def has_room(self) -> bool:
+        """True when `room` would return at once."""
+        return self._has_room.is_set()
 
     @property
     def pending_bytes(self) -> int:
