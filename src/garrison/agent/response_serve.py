@@ -29,7 +29,10 @@ from garrison.ground.tasks import Brood, Stop, pause
 
 MOST_AT_WORK = 256
 PROGRAM_TIMEOUT_S = 60
+KEYS_TIMEOUT_S = 5.0
+"""How long a program may take to say its keys; then it is taken for one that has none to say."""
 TAKE_BACK_S = 2.0
+"""How long an ending agent waits for its responses to be taken back."""
 MAX_LINE_BYTES = 65536
 EXECD = "wazuh-execd"
 
@@ -165,6 +168,8 @@ class Responder:
 
 async def _one_line(stream: asyncio.StreamReader) -> bytes:
     try:
-        return await stream.readline()
+        return await asyncio.wait_for(stream.readline(), KEYS_TIMEOUT_S)
     except ValueError:
         return b""  # a line above the limit is no answer of ours
+    except TimeoutError:
+        return b""  # it reads its input to the end, perhaps: it has to see that end
