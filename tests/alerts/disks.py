@@ -15,7 +15,6 @@ class FragileDisk(SystemDisk):
     def __init__(self, *, free_bytes: int = 1 << 40, most_bytes: int = 1 << 30) -> None:
         self.free_bytes = free_bytes
         self.most_bytes = most_bytes
-        self.can_truncate = True
         self.can_open = True
         self.writes = 0
         self.syncs = 0
@@ -32,11 +31,6 @@ class FragileDisk(SystemDisk):
         done = super().write(descriptor, data[: min(self.free_bytes, self.most_bytes)])
         self.free_bytes -= done
         return done
-
-    def truncate(self, descriptor: int, size_bytes: int) -> None:
-        if not self.can_truncate:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        super().truncate(descriptor, size_bytes)
 
     def sync(self, descriptor: int) -> None:
         self.syncs += 1

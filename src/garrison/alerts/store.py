@@ -6,8 +6,9 @@ those files and writes. What could not be written stays in memory and comes firs
 
     accept ──▶ waiting ──take──▶ writing ──flush──▶ day file ◀── hard link alerts.json
 
-A write that fails in the middle of a record is cut back to the record before it, at the latest before the next
-write. A record that a kill left half is ended when the file is opened again.
+A write that stops in the middle of a record goes on at that byte when the disk takes it. Nothing is cut back: programs
+that follow a file take one that shrinks for a new one and read it all again. A record that a kill left half is ended
+when the file is opened again.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ class Disk(Protocol):
 
     def open(self, path: Path) -> int: ...
     def write(self, descriptor: int, data: memoryview) -> int: ...
-    def truncate(self, descriptor: int, size_bytes: int) -> None: ...
     def sync(self, descriptor: int) -> None: ...
 
 
@@ -46,9 +46,6 @@ class SystemDisk:
 
     def write(self, descriptor: int, data: memoryview) -> int:
         return os.write(descriptor, data)
-
-    def truncate(self, descriptor: int, size_bytes: int) -> None:
-        os.ftruncate(descriptor, size_bytes)
 
     def sync(self, descriptor: int) -> None:
         os.fdatasync(descriptor)
@@ -84,8 +81,7 @@ class StreamStore:
         self._flushed_bytes = 0
         self._open_file: DayFile | None = None
         self._descriptor = -1
-        self._size = 0
-        self._is_torn = False
+        self._begun_bytes = 0  # of the first record in `_writing`: what is in the file already
         self._is_dirty = False
 
     @property
@@ -146,7 +142,6 @@ class StreamStore:
             while self._writing:
                 batch = self._writing[0]
                 self._switch(batch.file)
-                self._mend()
                 while batch.records:
                     self._write(batch.records)
                 self._writing.popleft()
@@ -171,45 +166,31 @@ class StreamStore:
             while missing:
                 missing = missing[self._disk.write(descriptor, missing) :]
             _link(path, self._logs / self.stream.link_path)
-            self._size = os.fstat(descriptor).st_size
         except OSError:
             os.close(descriptor)
             raise
         self._descriptor, self._open_file = descriptor, file
-
-    def _mend(self) -> None:
-        """Cuts off what a failed write left behind."""
-        if self._is_torn:
-            if os.fstat(self._descriptor).st_size > self._size:
-                self._disk.truncate(self._descriptor, self._size)
-            self._is_torn = False
+        self._flushed_bytes -= self._begun_bytes  # a begun record is written whole to a file that is new
+        self._begun_bytes = 0
 
     def _write(self, records: list[bytes]) -> None:
-        """Writes the first of `records` and takes them out; on an error those that are whole in the file are out."""
+        """Writes the first of `records` and takes them out; on an error, those that are whole in the file."""
         count = _fitting(records)
         data = memoryview(b"".join(records[:count]))
-        done = 0
+        done = self._begun_bytes
         try:
             while done < len(data):
                 done += self._disk.write(self._descriptor, data[done:])
-        except OSError:
-            whole, count = _whole_records(records[:count], done)
-            self._is_torn = done > whole
-            self._done(records, count, whole)
-            raise
         finally:
             self._is_dirty = True
-        self._done(records, count, done)
-
-    def _done(self, records: list[bytes], count: int, size_bytes: int) -> None:
-        del records[:count]
-        self._size += size_bytes
-        self._flushed_bytes += size_bytes
+            self._flushed_bytes += done - self._begun_bytes
+            whole_bytes, count = _whole_records(records[:count], done)
+            self._begun_bytes = done - whole_bytes
+            del records[:count]
 
     def _close(self) -> None:
         """Ends the open file; one that stayed empty is removed."""
         descriptor, file = self._descriptor, self._open_file
-        self._mend()
         self.sync()
         self._descriptor, self._open_file = -1, None
         is_empty = os.fstat(descriptor).st_size == 0
@@ -238,7 +219,6 @@ class StreamStore:
         if self._descriptor >= 0:
             descriptor = self._descriptor
             try:
-                self._mend()
                 self.sync()
             finally:
                 os.close(descriptor)
