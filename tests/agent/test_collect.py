@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from garrison.agent.collect import LINGER_S, MOST_GENERATIONS, Collector, Surroundings, pipeline
+from garrison.agent.collect import Collector
 from garrison.agent.commands import Log
+from garrison.agent.file_collect import LINGER_S, MOST_GENERATIONS
 from garrison.agent.outgoing import Outgoing
+from garrison.agent.sources import Surroundings, pipeline
 from garrison.agent.tail import Position
 from garrison.config.model import LabelConfig, LocalfileConfig
 from garrison.ground.tasks import Stop, start

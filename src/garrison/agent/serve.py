@@ -28,7 +28,7 @@ from garrison.agent.assembly import (
 from garrison.agent.buffer import Ring
 from garrison.agent.bundle import unpack
 from garrison.agent.client import Connection, Ears, connect
-from garrison.agent.collect import INTERVAL_S, SAVE_S, Collector, Surroundings
+from garrison.agent.collect import INTERVAL_S, SAVE_S, Collector
 from garrison.agent.enroll import Told
 from garrison.agent.enroll_client import request_key
 from garrison.agent.identity import System, decode_os_release, uname_text
@@ -38,6 +38,7 @@ from garrison.agent.queue_server import LocalQueue
 from garrison.agent.requests import After, AgentState, Reply, View, answer, state_file
 from garrison.agent.response_serve import Responder
 from garrison.agent.session import Session
+from garrison.agent.sources import Surroundings
 from garrison.agent.store import AgentStore, CounterFile, read_text
 from garrison.agent.tail import Position
 from garrison.config.agent_conf import InvalidAgentConf
