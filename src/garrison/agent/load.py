@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from garrison.agent.identity import System, decode_os_release, uname_text
+from garrison.agent.store import read_text
 from garrison.config import agent_conf
 from garrison.config.agent_conf import AgentIdentity, InvalidAgentConf
 from garrison.config.home import Home
@@ -33,3 +36,17 @@ def load_config(
             raise
         more = error.faults
     return config, (*warnings, *more)
+
+
+def detect_uname(version: str) -> str:
+    """This host as keepalives describe it; `version` is the protocol level with its `v`."""
+    name = os.uname()
+    system = System(
+        sysname=name.sysname,
+        nodename=name.nodename,
+        release=name.release,
+        version=name.version,
+        machine=name.machine,
+    )
+    text = read_text(Path("/etc/os-release")) or read_text(Path("/usr/lib/os-release"))
+    return uname_text(system, decode_os_release(text) if text else None, version)

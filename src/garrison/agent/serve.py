@@ -27,19 +27,19 @@ from garrison.agent.assembly import (
 )
 from garrison.agent.buffer import Ring
 from garrison.agent.bundle import unpack
-from garrison.agent.client import Connection, Ears, connect
+from garrison.agent.client import Ears, connect
 from garrison.agent.collect import INTERVAL_S, SAVE_S, Collector
 from garrison.agent.enroll import Told
 from garrison.agent.enroll_client import request_key
-from garrison.agent.identity import System, decode_os_release, uname_text
-from garrison.agent.load import load_config
+from garrison.agent.link_client import Link
+from garrison.agent.load import detect_uname, load_config
 from garrison.agent.outgoing import Outgoing
 from garrison.agent.queue_server import LocalQueue
 from garrison.agent.requests import After, AgentState, Reply, View, answer, state_file
 from garrison.agent.response_serve import Responder
 from garrison.agent.session import Session
 from garrison.agent.sources import Surroundings
-from garrison.agent.store import AgentStore, CounterFile, read_text
+from garrison.agent.store import AgentStore, read_text
 from garrison.agent.tail import Position
 from garrison.config.agent_conf import InvalidAgentConf
 from garrison.config.model import AgentConfig, ServerConfig
@@ -49,8 +49,6 @@ from garrison.ground.errors import ConfigError, PeerError, StoreError
 from garrison.ground.log import OssecFormatter, RateLimit, add_file
 from garrison.ground.tasks import Brood, Stop, every, start
 from garrison.ground.version import PROTOCOL
-from garrison.wire.address import is_single_ipv4
-from garrison.wire.agent_message import ChannelKey, Method, OpenFailure, derive, open_envelope, seal
 
 VERSION = f"v{PROTOCOL}"
 SETTLE_S = 0.2
@@ -98,24 +96,18 @@ class AgentLife:
     def __init__(self, home: Path, clock: Clock, entropy: Entropy, logger: logging.Logger) -> None:
         self._home = home
         self._clock = clock
-        self._entropy = entropy
         self._logger = logger
         self._limit = RateLimit(burst=20, per_s=1)
         self._store = AgentStore(home)
-        self._counters = CounterFile(self._store.counters)
+        self._link = Link(self._store.counters, entropy, self._log)
         self._brood = Brood("agent")
         self._wake = asyncio.Event()
         self._writable = asyncio.Event()
         self._ended = asyncio.Event()
         self._outcome = Outcome.STOPPED
-        self._connection: Connection | None = None
-        self._key: ChannelKey | None = None
-        self._prefix: str | None = None
         self._lock_until = 0.0
         self._msg_count = 0
-        self._msg_sent = 0
         self._saved: list[Position] = []
-        self._told_counters = False
         self._written_status: c.Status | None = None
 
     # The life
@@ -145,7 +137,7 @@ class AgentLife:
         return self._outcome
 
     def _prepare(self) -> None:
-        self._uname = _detect(VERSION)
+        self._uname = detect_uname(VERSION)
         self._log(c.Log("INFO", "(1410): Reading authentication keys file."))
         entry = self._store.read_key()
         self._config, warnings = load_config(self._home, entry.name if entry else "", self._uname)
@@ -218,8 +210,8 @@ class AgentLife:
         self._do([one for one in goodbye if not isinstance(one, c.CloseConnection)])
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE_S):
-                while self._connection is not None and not self._connection.is_settled:
-                    self._connection.settle()
+                while not self._link.is_settled:
+                    self._link.settle()
                     await asyncio.sleep(0.01)
         self._close_connection()
 
@@ -228,12 +220,12 @@ class AgentLife:
         for item in self._ring.empty():
             if item.source is not None:
                 continue
-            if self._connection is not None and not self._connection.is_idle:
+            if self._link.is_open and not self._link.is_idle:
                 self._writable.clear()
                 await self._writable.wait()
             if not self._session.may_send_events(self._clock.monotonic()):
                 return
-            self._send(item.message, item)
+            self._link.send(item.message, item)
 
     async def _clean_up(self) -> None:
         self._queue.close()
@@ -246,7 +238,7 @@ class AgentLife:
         except (StoreError, OSError) as error:
             self._log(c.Log("ERROR", str(error)))
         self._collector.close()
-        self._counters.close()
+        self._link.close()
 
     # Commands of the session
 
@@ -264,7 +256,7 @@ class AgentLife:
             case c.Log():
                 self._log(command)
             case c.Send(message=message):
-                self._send(message, None)
+                self._link.send(message)
             case c.Connect(server=server):
                 self._brood.start(self._connect(server), name="connect")
             case c.CloseConnection():
@@ -306,27 +298,21 @@ class AgentLife:
             reason = getattr(error, "strerror", None) or str(error) or "Connection timed out"
             self._do(self._session.connect_failed(reason, self._clock.monotonic()))
             return
-        if self._connection is not None:
-            self._close_connection()
+        self._close_connection()
         ears = Ears(envelope=self._hear, lost=self._lost, oversize=self._oversize, writable=self._has_room)
-        self._connection = Connection(opened, ears)
-        self._do(self._session.connected(self._connection.local_ip, self._clock.monotonic()))
+        local_ip = self._link.attach(opened, ears)
+        self._do(self._session.connected(local_ip, self._clock.monotonic()))
 
     def _close_connection(self) -> None:
-        if self._connection is not None:
-            self._ring.put_back(self._connection.close())
-            self._connection = None
+        self._ring.put_back(self._link.detach())
 
     def _hear(self, envelope: bytes) -> None:
+        message = self._link.open(envelope)
         now = self._clock.monotonic()
-        assert self._key is not None
-        try:
-            opened = open_envelope(envelope, self._key)
-        except OpenFailure as failure:
-            self._log(_open_problem(failure, self._session))
+        if message is None:
             self._do(self._session.undecryptable(now))
-            return
-        self._do(self._session.received(opened.message, now))
+        else:
+            self._do(self._session.received(message, now))
 
     def _has_room(self) -> None:
         self._writable.set()
@@ -337,26 +323,6 @@ class AgentLife:
 
     def _oversize(self) -> None:
         self._do(self._session.oversize(self._clock.monotonic()))
-
-    def _send(self, message: bytes, item: Outgoing | None) -> None:
-        if self._connection is None or self._key is None:
-            return
-        counters = self._counters.next()
-        if self._counters.failure and not self._told_counters:
-            self._told_counters = True
-            self._log(c.Log("ERROR", self._counters.failure))
-        try:
-            envelope = seal(
-                message, self._key, self._method, counters, self._entropy.below(65536), prefix=self._prefix
-            )
-        except (PeerError, ValueError):
-            self._log(c.Log("ERROR", f"Incorrect message size: {len(message)}"))
-            self._log(c.Log("ERROR", "(1217): Error creating encrypted message."))
-            if item is not None:
-                item.mark_sent()
-            return
-        self._msg_sent += 1
-        self._connection.send(envelope, item)
 
     # Events on their way out
 
@@ -370,14 +336,12 @@ class AgentLife:
         return self._ring.room() if self._session.may_send_events(self._clock.monotonic()) else 0
 
     def _drain(self, now: float) -> None:
-        while (
-            self._connection is not None and self._connection.is_idle and self._session.may_send_events(now)
-        ):
+        while self._link.is_idle and self._session.may_send_events(now):
             if (change := self._ring.next_change(now)) is not None:
                 self._log(c.Log(change.log_level, change.line))
-                self._send(change.event, None)
+                self._link.send(change.event)
             elif (item := self._ring.take(now)) is not None:
-                self._send(item.message, item)
+                self._link.send(item.message, item)
             else:
                 return
 
@@ -386,8 +350,7 @@ class AgentLife:
             self._wake.clear()
             now = self._clock.monotonic()
             self._carry_out(self._session.expire(now))
-            if self._connection is not None:
-                self._connection.settle()
+            self._link.settle()
             self._drain(now)
             if self._session.status is not self._written_status:
                 await self._write_state()
@@ -396,11 +359,11 @@ class AgentLife:
     def _deadlines(self, now: float) -> Iterator[float]:
         if (at := self._session.next_deadline()) is not None:
             yield at
-        if self._connection is None or not self._session.may_send_events(now):
+        if not self._link.is_open or not self._session.may_send_events(now):
             return
-        if not self._connection.is_settled:
+        if not self._link.is_settled:
             yield now + SETTLE_S
-        if len(self._ring) and self._connection.is_idle:
+        if len(self._ring) and self._link.is_idle:
             yield self._ring.next_turn(now)
         if (at := self._ring.next_deadline()) is not None:
             yield at
@@ -423,14 +386,8 @@ class AgentLife:
     # Keys
 
     def _use_key(self) -> None:
-        entry = self._session.entry
-        if entry is None:
-            return
-        self._method = Method.BLOWFISH if self._config.client.crypto_method == "blowfish" else Method.AES
-        self._key = derive(entry)
-        self._prefix = None if is_single_ipv4(entry.ip) else entry.id
-        name = "Blowfish" if self._method is Method.BLOWFISH else "AES"
-        self._log(c.Log("INFO", f"Using {name} as encryption method."))
+        if (entry := self._session.entry) is not None:
+            self._link.use(entry, self._config.client.crypto_method)
 
     def _load_key(self) -> None:
         self._log(c.Log("INFO", "(1410): Reading authentication keys file."))
@@ -494,7 +451,7 @@ class AgentLife:
             bundle = unpack(content)
         except PeerError as error:
             self._log(c.Log("WARNING", f"Could not unmerge shared file: {error.reason}"))
-            self._send(b"1:wazuh-agent:wazuh: Could not unmerge shared file.", None)
+            self._link.send(b"1:wazuh-agent:wazuh: Could not unmerge shared file.")
             return
         self._store.apply_bundle(content, bundle)
         self._log(c.Log("INFO", "Shared agent configuration has been updated."))
@@ -504,7 +461,7 @@ class AgentLife:
             for fault in error.faults:
                 self._log(c.Log("ERROR", str(fault)))
             told = f"1:wazuh-agent:wazuh: Invalid remote configuration: '{error.section}'. "
-            self._send(told.encode(), None)
+            self._link.send(told.encode())
         except ConfigError as error:
             for fault in error.faults:
                 self._log(c.Log("ERROR", str(fault)))
@@ -595,7 +552,7 @@ class AgentLife:
             last_keepalive=self._wall(self._session.last_keepalive_at),
             last_ack=self._wall(self._session.last_ack_at),
             msg_count=self._msg_count,
-            msg_sent=self._msg_sent,
+            msg_sent=self._link.sent,
             msg_buffer=len(self._ring),
             buffer_enabled=self._ring.settings.enabled,
         )
@@ -624,29 +581,3 @@ class AgentLife:
 
 def _local(at: datetime) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _detect(version: str) -> str:
-    name = os.uname()
-    system = System(
-        sysname=name.sysname,
-        nodename=name.nodename,
-        release=name.release,
-        version=name.version,
-        machine=name.machine,
-    )
-    text = read_text(Path("/etc/os-release")) or read_text(Path("/usr/lib/os-release"))
-    return uname_text(system, decode_os_release(text) if text else None, version)
-
-
-def _open_problem(failure: OpenFailure, session: Session) -> c.Log:
-    entry = session.entry
-    who = f"Message received from agent '{entry.id}' at '{entry.ip}'." if entry else ""
-    texts = {
-        1403: ("ERROR", f"(1403): Incorrectly formatted message from agent '{entry.id if entry else ''}'."),
-        1404: ("WARNING", f"(1404): Authentication error. Wrong key or corrupt payload. {who}"),
-        1406: ("ERROR", f"(1406): Checksum mismatch. {who}"),
-        2202: ("WARNING", f"(2202): Error uncompressing string. {who}"),
-    }
-    level, text = texts.get(failure.number, ("WARNING", f"{failure.reason} {who}"))
-    return c.Log(level, text)
