@@ -177,11 +177,16 @@ class Follow:
 
     # Looking and reading
 
-    def look(self, now: float) -> None:
-        """Notices rotation and truncation; reads nothing."""
-        self._look(now, is_first=False)
+    def look(self, now: float) -> bool:
+        """Notices rotation and truncation and reads nothing; True when there may be something to read."""
+        status = self._look(now, is_first=False)
+        if status is None or len(self._generations) != 1:
+            return bool(self._generations)
+        newest = self._generations[0]
+        return bool(newest.ready) or status.st_size != newest.splitter.offset
 
-    def _look(self, now: float, *, is_first: bool) -> None:
+    def _look(self, now: float, *, is_first: bool) -> os.stat_result | None:
+        """What the path names now, when that is what is followed already."""
         newest = self._generations[-1] if self._generations else None
         try:
             status = os.stat(self.path)
@@ -189,15 +194,16 @@ class Follow:
             self._complain(error)
             if newest is not None and newest.superseded_at is None:
                 newest.superseded_at = now
-            return
+            return None
         if newest is not None and (newest.device, newest.inode) == (status.st_dev, status.st_ino):
             newest.superseded_at = None
             if newest.was_cut(status):
                 self._restart(newest)
-            return
+            return status
         if newest is not None and newest.superseded_at is None:
             newest.superseded_at = now
         self._open_new(now, at_end=is_first and self.config.only_future_events)
+        return None
 
     def _open_new(self, now: float, *, at_end: bool) -> None:
         descriptor = _open_regular(Path(self.path))
