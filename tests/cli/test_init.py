@@ -34,7 +34,7 @@ def test_a_node_s_home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert (home / "etc/authd.pass").read_text() == "secret\n"
     assert len(list((home / "ruleset/rules").glob("*.xml"))) > 5
     assert main(["check-config", "--home", str(home)]) == 0
-    assert capsys.readouterr().out == "1 file read: 0 errors, 0 warnings\n"
+    assert capsys.readouterr().out == "2 files, 36 options read: 0 errors, 0 warnings\n"
 
 
 def test_an_existing_configuration_is_not_overwritten(
@@ -89,7 +89,7 @@ def test_faults_are_printed_as_a_compiler_prints_them(
     told = capsys.readouterr()
     assert f"{wrong}:2: error: Cluster port must be an integer." in told.err
     assert f"{missing}: error: No such file or directory" in told.err
-    assert told.out.endswith("2 files read: 4 errors, 0 warnings\n")
+    assert told.out.endswith("2 files, 0 options read: 4 errors, 0 warnings\n")
 
 
 def test_rules_are_checked_the_same_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

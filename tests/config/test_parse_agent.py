@@ -66,7 +66,7 @@ def test_old_spellings() -> None:
     assert parsed.config.client_buffer.queue_size == 10
     assert [fault.found for fault in parsed.warnings] == [
         "server-ip is deprecated",
-        "length is the old spelling",
+        "length is deprecated",
     ]
 
 
@@ -107,8 +107,8 @@ def test_blocks_are_read_when_all_their_attributes_match() -> None:
         ("<agent_config><localfile><log_format>x</log_format></localfile></agent_config>", "localfile"),
         ("<agent_config><client><server/></client></agent_config>", "client"),
         ("<agent_config><labels><x/></labels></agent_config>", "labels"),
-        ("<other/>", "agent_config"),
-        ("<agent_config>", "agent_config"),
+        ("<other/>", "syscheck"),
+        ("<agent_config>", "syscheck"),
     ],
 )
 def test_a_faulty_file_names_its_section(text: str, section: str) -> None:

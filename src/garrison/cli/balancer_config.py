@@ -20,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--enroll-port", type=int, default=1515)
     parser.add_argument("--send-proxy", action="store_true", help="tell nodes the agents' own addresses")
     parser.add_argument(
+        "--hash-by-client", action="store_true", help="an agent always to the same node, not to the emptiest"
+    )
+    parser.add_argument(
         "--no-load-module", action="store_true", help="for an nginx that has its stream module built in"
     )
     parser.add_argument("--folder", default="/var/run", help="for its pid file and log")
@@ -32,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         agent_port=arguments.agent_port,
         enroll_port=arguments.enroll_port,
         send_proxy=arguments.send_proxy,
+        hash_by_client=arguments.hash_by_client,
         load_module=not arguments.no_load_module,
         folder=Path(arguments.folder).absolute(),
     )

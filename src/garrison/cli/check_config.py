@@ -1,17 +1,37 @@
-"""`garrison check-config`: every fault of a configuration, printed as a compiler prints them."""
+"""`garrison check-config`: every fault of a configuration, printed as a compiler prints them.
+
+What a file is, and whether it is right, is asked of the parser that a node and an agent use.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from garrison.cli.control_client import find_home
-from garrison.config.agent_conf import AgentIdentity, apply
-from garrison.config.load import load_agent, load_manager
-from garrison.config.model import AgentConfig
-from garrison.config.parse import parse_agent, parse_manager
+from garrison.config import agent_conf
+from garrison.config.home import Home
+from garrison.config.load import load_agent, load_kind, load_manager, load_text
+from garrison.config.parse import kind_of, parse_agent, parse_manager
+from garrison.config.xml import decode_xml
 from garrison.ground.errors import ConfigError, Fault
+
+
+@dataclass(slots=True)
+class Report:
+    """What was read, and what is wrong with it."""
+
+    files: int = 0
+    options: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+    def add(self, other: Report) -> None:
+        """Both together."""
+        self.files += other.files
+        self.options += other.options
+        self.faults += other.faults
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,45 +44,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 1 when there is an error; warnings alone are 0."""
-    files = [Path(name) for name in arguments.files]
-    faults: list[Fault] = []
-    if files:
-        for path in files:
-            faults += check_file(path)
+    report = Report()
+    if arguments.files:
+        for name in arguments.files:
+            report.add(check_file(Path(name)))
     else:
-        home = find_home(arguments.home)
-        files = [home / "etc/ossec.conf"]
-        faults += _check_home(home)
-    for fault in faults:
-        print(fault, file=sys.stderr if not fault.is_warning else sys.stdout)
-    errors = sum(not fault.is_warning for fault in faults)
+        report = check_home(Home(find_home(arguments.home)))
+    for fault in report.faults:
+        print(fault, file=sys.stdout if fault.is_warning else sys.stderr)
+    errors = sum(not fault.is_warning for fault in report.faults)
     print(
-        f"{len(files)} file{'s' * (len(files) != 1)} read: {errors} errors, {len(faults) - errors} warnings"
+        f"{_count(report.files, 'file')}, {_count(report.options, 'option')} read: "
+        f"{_count(errors, 'error')}, {_count(len(report.faults) - errors, 'warning')}"
     )
     return 1 if errors else 0
 
 
-def _check_home(home: Path) -> list[Fault]:
-    conf = home / "etc/ossec.conf"
-    is_agent = conf.is_file() and "<client>" in conf.read_text("utf-8", "replace")
-    try:
-        return list((load_agent(home) if is_agent else load_manager(home)).warnings)
-    except ConfigError as error:
-        return list(error.faults)
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def check_file(path: Path) -> list[Fault]:
-    """The faults of one file; what kind it is tells its content."""
+def check_home(home: Home) -> Report:
+    """`etc/ossec.conf`, the internal options and every `agent.conf` of a home folder."""
     try:
-        text = path.read_text("utf-8")
-        if "<agent_config" in text:
-            identity = AgentIdentity(name="", os="")
-            return list(apply(AgentConfig(), text, identity, str(path))[1])
-        parse = parse_agent if "<client>" in text else parse_manager
-        return list(parse(text, str(path)).warnings)
+        loaded = load_agent(home) if load_kind(home) == "agent" else load_manager(home)
+        report = Report(len(loaded.files), loaded.options, list(loaded.warnings))
     except ConfigError as error:
-        return list(error.faults)
-    except UnicodeDecodeError:
-        return [Fault(path=str(path), line=0, found="not UTF-8 text", expected="UTF-8")]
-    except OSError as error:
-        return [Fault(path=str(path), line=0, found=error.strerror or str(error), expected="a readable file")]
+        report = Report(1, 0, list(error.faults))
+    for path in [home.agent_conf, *sorted(home.shared.glob("*/agent.conf"))]:
+        if path.is_file():
+            report.add(check_file(path))
+    return report
+
+
+def check_file(path: Path) -> Report:
+    """One file; what kind it is tells its content."""
+    try:
+        text = load_text(path)
+        kind = "agent_conf" if path.name == "agent.conf" else kind_of(text, str(path))
+        if kind == "agent_conf":
+            warnings = agent_conf.check(text, str(path))
+            options = sum(1 for _ in decode_xml(text, str(path)).leaves())
+            return Report(1, options, list(warnings))
+        parsed = (parse_agent if kind == "agent" else parse_manager)(text, str(path))
+        return Report(1, parsed.options, list(parsed.warnings))
+    except ConfigError as error:
+        return Report(1, 0, list(error.faults))

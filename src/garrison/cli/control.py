@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from garrison.cli.control_client import NotRunning, ask, find_home
-from garrison.config.load import load_agent, load_manager
+from garrison.config.load import load_agent, load_kind, load_manager
 from garrison.ground import version
 from garrison.ground.errors import ConfigError, Refused
 
@@ -104,8 +104,7 @@ def _usage(home: Path) -> int:
 
 def find_service(home: Path) -> Service:
     """What `etc/ossec.conf` of `home` describes; `ConfigError` with all its faults when it is wrong."""
-    conf = home / "etc/ossec.conf"
-    if conf.is_file() and "<client>" in conf.read_text("utf-8", "replace"):
+    if load_kind(home) == "agent":
         load_agent(home)
         return Service(home=home, kind="agent", parts=AGENT_PARTS)
     config = load_manager(home).config

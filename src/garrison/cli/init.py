@@ -1,9 +1,13 @@
-"""`garrison init`: lays out the home folder of a node or an agent."""
+"""`garrison init`: lays out the home folder of a node or an agent.
+
+Answers are judged by writing the configuration and parsing it: what is wrong is told all at once, and nothing is written.
+"""
 
 from __future__ import annotations
 
 import argparse
-import shutil
+import os
+import shlex
 import sys
 from importlib import resources
 from pathlib import Path
@@ -11,7 +15,7 @@ from pathlib import Path
 from garrison.config import template
 from garrison.config.home import AGENT_FOLDERS, NODE_FOLDERS, Home
 from garrison.config.parse import parse_agent, parse_manager
-from garrison.ground.errors import ConfigError, Fault
+from garrison.ground.errors import ConfigError, Fault, StoreError
 from garrison.ground.files import write_atomic
 
 NODE_TOOLS = {
@@ -41,8 +45,9 @@ AGENT_CONF = "<agent_config>\n\n  <!-- Shared agent configuration here -->\n\n</
 LAUNCHER = """\
 #!/bin/sh
 # {tool} of this home folder.
-here=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")/.." && pwd)
-GARRISON_HOME=$here exec '{python}' -m garrison.cli.{module} "$@"
+GARRISON_HOME=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")/.." && pwd) || exit 1
+export GARRISON_HOME
+exec {python} -m garrison.cli.{module} "$@"
 """
 
 
@@ -57,10 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     node.add_argument("--key", required=True, help="32 letters and digits: openssl rand -hex 16")
     node.add_argument("--cluster-name", default="wazuh")
     node.add_argument("--nodes", default="", help="the engine members, comma separated (default: --bind)")
-    node.add_argument("--port", type=int, default=1516)
-    node.add_argument("--engine-port", type=int, default=1517)
-    node.add_argument("--agent-port", type=int, default=1514)
-    node.add_argument("--enroll-port", type=int, default=1515)
+    node.add_argument("--port", default="1516")
+    node.add_argument("--engine-port", default="1517")
+    node.add_argument("--agent-port", default="1514")
+    node.add_argument("--enroll-port", default="1515")
     node.add_argument("--password", help="agents must give it to enroll")
     node.add_argument("--hidden", action="store_true", help="leave the cluster out of alerts")
     node.add_argument("--logall", action="store_true", help="keep every event in logs/archives/archives.json")
@@ -75,38 +80,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--log", action="append", default=[], metavar="FILE", help="log file to follow; repeatable"
     )
     agent.add_argument("--enroll-manager", metavar="ADDRESS", help="where to enroll (default: the managers)")
-    agent.add_argument("--enroll-port", type=int, default=1515)
+    agent.add_argument("--enroll-port", default="1515")
     agent.add_argument("--password", help="enrollment password, kept in etc/authd.pass")
     agent.add_argument("--local-ip", metavar="ADDRESS", help="source address of its connections")
-    agent.add_argument("--max-retries", type=int, default=5)
-    agent.add_argument("--retry-interval", type=int, default=10, metavar="SECONDS")
-    agent.add_argument("--notify-time", type=int, default=20, metavar="SECONDS")
+    agent.add_argument("--max-retries", default="5")
+    agent.add_argument("--retry-interval", default="10", metavar="SECONDS")
+    agent.add_argument("--notify-time", default="20", metavar="SECONDS")
     agent.add_argument("--force", action="store_true", help="overwrite an existing configuration")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0 when the folder is laid out; 1 with every fault, and nothing written."""
     home = Home(Path(arguments.home).resolve())
+    text = _manager_text(arguments) if arguments.kind == "manager" else _agent_text(arguments)
+    parse = parse_manager if arguments.kind == "manager" else parse_agent
+    faults = _faults_around(home, arguments)
     try:
-        if home.conf.exists() and not arguments.force:
-            fault = Fault(
-                path=str(home.conf), line=0, found="exists already", expected="--force to overwrite it"
-            )
-            raise ConfigError([fault])
-        if arguments.kind == "manager":
-            _init_node(home, arguments)
-        else:
-            _init_agent(home, arguments)
+        parse(text, "the configuration that would be written")
     except ConfigError as error:
-        for each in error.faults:
+        faults += error.faults
+    if faults:
+        for each in faults:
             print(each, file=sys.stderr)
         return 1
+    try:
+        _write(home, text, arguments)
+    except (StoreError, OSError) as failure:
+        print(f"ERROR: {failure}", file=sys.stderr)
+        return 1
+    for line in _told(home, arguments):
+        print(line)
     return 0
 
 
-def _init_node(home: Home, arguments: argparse.Namespace) -> None:
+def _faults_around(home: Home, arguments: argparse.Namespace) -> list[Fault]:
+    """What is wrong besides the text of the configuration."""
+    faults = []
+    if os.path.lexists(home.conf) and not arguments.force:
+        found, expected = "exists already", "--force to overwrite it"
+        faults.append(Fault(path=str(home.conf), line=0, found=found, expected=expected))
+    password = arguments.password
+    if password is not None and not _is_password(password):
+        expected = "one line of 2 to 2000 characters"
+        faults.append(Fault(path="--password", line=0, found="not a password", expected=expected))
+    return faults
+
+
+def _is_password(text: str) -> bool:
+    return bool(text.strip()) and text.isprintable() and 2 <= len(text) <= 2000
+
+
+def _manager_text(arguments: argparse.Namespace) -> str:
     nodes = tuple(node.strip() for node in arguments.nodes.split(",") if node.strip()) or (arguments.bind,)
-    text = template.manager_conf(
+    return template.manager_conf(
         template.ManagerAnswers(
             node_name=arguments.node_name,
             node_type=arguments.node_type,
@@ -123,25 +149,10 @@ def _init_node(home: Home, arguments: argparse.Namespace) -> None:
             logall=arguments.logall,
         )
     )
-    parse_manager(text, "the configuration that would be written")
-    _check_password(arguments.password)
-    _lay_out(home, NODE_FOLDERS, NODE_TOOLS)
-    write_atomic(home.shared / "default/agent.conf", AGENT_CONF.encode(), 0o660)
-    write_atomic(home.ar_conf, AR_CONF.encode(), 0o660)
-    if arguments.password is not None:
-        write_atomic(home.authd_pass, f"{arguments.password}\n".encode(), 0o640)
-    _copy_ruleset(home)
-    write_atomic(home.conf, text.encode(), 0o640)
-    role = "candidate for master" if arguments.node_type == "master" else "worker"
-    print(
-        f"Laid out {home.root}: node '{arguments.node_name}' ({role}) of cluster '{arguments.cluster_name}'."
-    )
-    print(f"Configuration: {home.conf}")
-    print(f"Start it with: {home.bin}/garrison-control start")
 
 
-def _init_agent(home: Home, arguments: argparse.Namespace) -> None:
-    text = template.agent_conf(
+def _agent_text(arguments: argparse.Namespace) -> str:
+    return template.agent_conf(
         template.AgentAnswers(
             servers=tuple(_server(word) for word in arguments.manager),
             name=arguments.name,
@@ -154,37 +165,74 @@ def _init_agent(home: Home, arguments: argparse.Namespace) -> None:
             notify_time_s=arguments.notify_time,
         )
     )
-    parse_agent(text, "the configuration that would be written")
-    _check_password(arguments.password)
-    _lay_out(home, AGENT_FOLDERS, AGENT_TOOLS)
-    if arguments.password is not None:
-        write_atomic(home.authd_pass, f"{arguments.password}\n".encode(), 0o640)
-    write_atomic(home.conf, text.encode(), 0o640)
-    print(f"Laid out {home.root}: an agent of {', '.join(arguments.manager)}.")
-    print(f"Get its key with: {home.bin}/agent-auth -m MANAGER   (or let it enroll by itself)")
-    print(f"Start it with: {home.bin}/garrison-control start")
 
 
 def _server(word: str) -> template.ServerAnswer:
+    """`ADDRESS`, `ADDRESS:PORT`, or `[ADDRESS]:PORT` for IPv6; the parser judges what comes of it."""
+    if word.startswith("["):
+        address, _, rest = word[1:].partition("]")
+        return template.ServerAnswer(address=address, port=rest.removeprefix(":") if rest else 1514)
     address, colon, port = word.rpartition(":")
-    if colon and port.isdigit() and ":" not in address:
-        return template.ServerAnswer(address=address, port=int(port))
+    if colon and ":" not in address:
+        return template.ServerAnswer(address=address, port=port)
     return template.ServerAnswer(address=word)
 
 
-def _check_password(password: str | None) -> None:
-    if password is not None and (not password.strip() or "\n" in password or len(password) > 2000):
-        fault = Fault(path="--password", line=0, found="not a password", expected="one line of text")
-        raise ConfigError([fault])
+def _write(home: Home, text: str, arguments: argparse.Namespace) -> None:
+    is_node = arguments.kind == "manager"
+    _lay_out(home, NODE_FOLDERS if is_node else AGENT_FOLDERS, NODE_TOOLS if is_node else AGENT_TOOLS)
+    if is_node:
+        _write_new(home.shared / "default/agent.conf", AGENT_CONF, 0o660)
+        _write_new(home.ar_conf, AR_CONF, 0o660)
+        _copy_ruleset(home)
+    if arguments.password is not None:
+        write_atomic(home.authd_pass, f"{arguments.password}\n".encode(), 0o640)
+    write_atomic(home.conf, text.encode(), 0o640)
+
+
+def _told(home: Home, arguments: argparse.Namespace) -> list[str]:
+    """What was made, and what to type next."""
+    start = f"Start it with: {home.bin}/garrison-control start"
+    if arguments.kind == "agent":
+        address = arguments.enroll_manager or _server(arguments.manager[0]).address
+        return [
+            f"Laid out {home.root}: an agent of {', '.join(arguments.manager)}.",
+            f"Configuration: {home.conf}",
+            f"Get its key with: {home.bin}/agent-auth -m {address}   (or let it enroll by itself)",
+            start,
+        ]
+    role = "candidate for master" if arguments.node_type == "master" else "worker"
+    return [
+        f"Laid out {home.root}: node '{arguments.node_name}' ({role}) of cluster '{arguments.cluster_name}'.",
+        f"Configuration: {home.conf}",
+        f"Tools: {home.bin}/ ({', '.join(NODE_TOOLS)})",
+        start,
+        f"Then look at the cluster with: {home.bin}/cluster_control -l",
+        "Further nodes take the same --key, --cluster-name, --nodes and --port, and a --node-name of their own.",
+    ]
 
 
 def _lay_out(home: Home, folders: list[str], tools: dict[str, str]) -> None:
+    _make_folder(home.root)
     for folder in folders:
-        (home.root / folder).mkdir(mode=0o750, parents=True, exist_ok=True)
+        _make_folder(home.root / folder)
     for tool, module in tools.items():
-        launcher = LAUNCHER.format(tool=tool, python=sys.executable, module=module)
+        launcher = LAUNCHER.format(tool=tool, python=shlex.quote(sys.executable), module=module)
         write_atomic(home.bin / tool, launcher.encode(), 0o750)
-    home.root.chmod(0o750)
+
+
+def _make_folder(folder: Path) -> None:
+    """The folder and those above it; the mode of one that is there stays."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir()
+        folder.chmod(0o750)
+
+
+def _write_new(path: Path, text: str, mode: int) -> None:
+    """Writes a file that operators change later: one that is there stays, with --force too."""
+    if not path.exists():
+        write_atomic(path, text.encode(), mode)
 
 
 def _copy_ruleset(home: Home) -> None:
@@ -192,4 +240,4 @@ def _copy_ruleset(home: Home) -> None:
     with resources.as_file(resources.files("garrison") / "ruleset") as source:
         for kind in ("decoders", "rules"):
             for path in sorted((source / kind).glob("*.xml")):
-                shutil.copyfile(path, home.ruleset / kind / path.name)
+                write_atomic(home.ruleset / kind / path.name, path.read_bytes(), 0o640, durable=False)

@@ -11,18 +11,25 @@ Source: spec/agent-channel.md 6.6.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from string import ascii_lowercase, ascii_uppercase
 
 from garrison.config import agent_sections
 from garrison.config.manager_sections import read_labels
-from garrison.config.model import AgentConfig, LabelConfig
+from garrison.config.model import AgentConfig, InternalOptions, LabelConfig
 from garrison.config.reading import Faults, Section
 from garrison.config.xml import Element, decode_xml
 from garrison.ground.errors import ConfigError, Fault
+from garrison.ground.log import printable
 
 MOST_PATTERN_BYTES = 20480
 
 SECTIONS = ("syscheck", "rootcheck", "localfile", "client", "client_buffer", "wodle", "labels")
-"""The words with which an agent reports the section that is wrong."""
+"""The words with which an agent reports the section that is wrong, in the order in which it tries them.
+
+What belongs to no section (broken XML, an unknown element) already fails the first one.
+"""
+
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 _ATTRIBUTES = ("name", "os", "profile", "overwrite")
 _NOT_OURS = (
@@ -68,7 +75,7 @@ def matches(pattern: str, text: str) -> bool:
 
 def _lower(text: str) -> str:
     """ASCII letters in lower case; others stay, as the language knows no others."""
-    return "".join(char.lower() if char.isascii() else char for char in text)
+    return text.translate(_LOWER)
 
 
 def _alternative(part: str, text: str) -> bool:
@@ -89,38 +96,64 @@ def apply(
     config: AgentConfig, text: str, identity: AgentIdentity, path: str
 ) -> tuple[AgentConfig, tuple[Fault, ...]]:
     """`config` with what `text` sets for this agent, and warnings; `InvalidAgentConf` when the file is wrong."""
+    return _apply(config, text, identity, path)
+
+
+def check(text: str, path: str) -> tuple[Fault, ...]:
+    """The warnings of the file for all agents, whatever its blocks are for; `InvalidAgentConf` when it is wrong."""
+    return _apply(AgentConfig(internal=InternalOptions(logcollector_remote_commands=1)), text, None, path)[1]
+
+
+def _apply(
+    config: AgentConfig, text: str, identity: AgentIdentity | None, path: str
+) -> tuple[AgentConfig, tuple[Fault, ...]]:
     faults = Faults(path)
     try:
-        roots = decode_xml(text, path)
+        document = decode_xml(text, path)
     except ConfigError as error:
-        raise InvalidAgentConf("agent_config", list(error.faults)) from error
-    for root in roots:
+        raise InvalidAgentConf(SECTIONS[0], list(error.faults)) from error
+    wrong: set[str] = set()
+    if document.text:
+        faults.warn(1, "text beside <agent_config>", "elements only")
+    for root in document.children:
         if root.name != "agent_config":
-            faults.add(root.line, f"invalid element in the configuration: '{root.name}'", "<agent_config>")
-            raise InvalidAgentConf("agent_config", faults.errors)
-    for root in roots:
-        if _is_for(root, identity, faults):
-            config = _with_block(config, root, faults)
+            found = f"invalid element in the configuration: '{printable(root.name, 60)}'"
+            faults.add(root.line, found, "<agent_config>")
+            wrong.add(SECTIONS[0])
+        elif _is_for(root, identity, faults):
+            config = _with_block(config, root, faults, wrong)
+    if wrong:
+        raise InvalidAgentConf(min(wrong, key=SECTIONS.index), faults.all)
     return config, faults.warnings
 
 
-def _is_for(block: Element, identity: AgentIdentity, faults: Faults) -> bool:
-    subjects = {"name": identity.name, "os": identity.os, "profile": identity.profile or "-"}
+def _is_for(block: Element, identity: AgentIdentity | None, faults: Faults) -> bool:
+    """True when all attributes match; every block is for the `identity` None."""
+    subjects: dict[str, str] = {}
+    if identity is not None:
+        subjects = {"name": identity.name, "os": identity.os, "profile": identity.profile or "-"}
+    is_for = True
     for name, pattern in block.attributes.items():
         if name not in _ATTRIBUTES:
-            faults.warn(block.line, f"unknown attribute of agent_config: {name[:60]}", ", ".join(_ATTRIBUTES))
-        elif name in subjects and not matches(pattern, subjects[name]):
-            return False
-    return True
+            shown = printable(name, 60)
+            faults.warn(block.line, f"unknown attribute of agent_config: {shown}", ", ".join(_ATTRIBUTES))
+        elif len(pattern.encode()) > MOST_PATTERN_BYTES:
+            expected = f"at most {MOST_PATTERN_BYTES} bytes; it matches nothing"
+            faults.warn(block.line, f"the pattern of attribute '{name}' is too long", expected)
+        if name in subjects and not matches(pattern, subjects[name]):
+            is_for = False
+    return is_for
 
 
-def _with_block(config: AgentConfig, block: Element, faults: Faults) -> AgentConfig:
+def _with_block(config: AgentConfig, block: Element, faults: Faults, wrong: set[str]) -> AgentConfig:
+    """`config` with the block's sections; the words of those that are faulty go into `wrong`."""
+    if block.text:
+        faults.warn(block.line, "text between the sections of agent_config", "elements only")
     for element in block.children:
-        section = Section(element, faults)
-        config = _with_section(config, section)
-        if faults.errors:
-            word = element.name if element.name in SECTIONS else "agent_config"
-            raise InvalidAgentConf(word, faults.errors)
+        before = len(faults.errors)
+        config = _with_section(config, Section(element, faults))
+        if len(faults.errors) > before:
+            wrong.add(element.name if element.name in SECTIONS else SECTIONS[0])
     return config
 
 
@@ -141,7 +174,9 @@ def _with_section(config: AgentConfig, section: Section) -> AgentConfig:
     if name in _NOT_OURS:
         section.faults.warn(line, f"section '{name}' has no effect", "this agent has no such module")
     else:
-        section.faults.add(line, f"invalid element in the configuration: '{name}'", ", ".join(SECTIONS))
+        section.faults.add(
+            line, f"invalid element in the configuration: '{printable(name, 60)}'", ", ".join(SECTIONS)
+        )
     return config
 
 

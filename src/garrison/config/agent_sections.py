@@ -17,7 +17,8 @@ from garrison.config.model import (
     LocalfileConfig,
     ServerConfig,
 )
-from garrison.config.reading import Faults, Section
+from garrison.config.reading import Faults, Section, whole
+from garrison.config.xml import Element
 
 UNSET_ADDRESSES = ("MANAGER_IP", "0.0.0.0")
 
@@ -59,14 +60,19 @@ def read_client(sections: list[Section], faults: Faults) -> ClientConfig:
             line, "no server is configured (4112)", "<client><server><address>ADDRESS</address></server>"
         )
     if config.time_reconnect_s <= config.notify_time_s:
-        config = replace(config, time_reconnect_s=3 * config.notify_time_s)
+        seconds = 3 * config.notify_time_s
+        given = [element for section in sections for element in section.element.named("time-reconnect")]
+        if given:
+            found = f"time-reconnect is not above notify_time: {seconds} s are used"
+            faults.warn(given[-1].line, found, f"more than {config.notify_time_s}")
+        config = replace(config, time_reconnect_s=seconds)
     return config
 
 
 def _client(section: Section, before: ClientConfig) -> ClientConfig:
     servers = [*before.servers, *filter(None, (_server(server) for server in section.sections("server")))]
     servers += _flat_servers(section)
-    enrollments = section.sections("enrollment")
+    enrollment = section.only("enrollment")
     config = ClientConfig(
         servers=tuple(servers),
         config_profile=section.text("config-profile", before.config_profile),
@@ -80,7 +86,7 @@ def _client(section: Section, before: ClientConfig) -> ClientConfig:
         crypto_method=cast(Any, section.choice("crypto_method", before.crypto_method, ("aes", "blowfish"))),
         disable_active_response=section.flag("disable-active-response", before.disable_active_response),
         local_ip=section.text("local_ip", before.local_ip, checks.address_check),
-        enrollment=_enrollment(enrollments[-1]) if enrollments else before.enrollment,
+        enrollment=_enrollment(enrollment) if enrollment is not None else before.enrollment,
     )
     section.finish()
     return config
@@ -112,10 +118,8 @@ def _flat_servers(section: Section) -> list[ServerConfig]:
     protocol = cast(Any, section.choice("protocol", "tcp", ("tcp", "udp")))
     servers = []
     for name in ("server-ip", "server-hostname"):
+        section.tell_old(name, "<server><address>ADDRESS</address></server>")
         for element in section.each(name):
-            section.faults.warn(
-                element.line, f"{name} is deprecated", "<server><address>ADDRESS</address></server>"
-            )
             if (expected := checks.host_check(element.text)) is not None:
                 section.wrong(element, expected)
             elif element.text not in UNSET_ADDRESSES:
@@ -130,7 +134,7 @@ def _enrollment(section: Section) -> EnrollmentConfig:
         enabled=section.flag("enabled", default.enabled),
         manager_address=section.text("manager_address", default.manager_address, checks.host_check),
         port=section.number("port", default.port, 1, 65535),
-        agent_name=section.text("agent_name", default.agent_name),
+        agent_name=section.text("agent_name", default.agent_name, checks.agent_name_check),
         groups=tuple(group.strip() for group in groups.split(",")) if groups else (),
         agent_address=section.text("agent_address", default.agent_address, checks.network_check),
         ssl_cipher=section.text("ssl_cipher", default.ssl_cipher),
@@ -154,10 +158,8 @@ def read_client_buffer(sections: list[Section], before: ClientBufferConfig) -> C
     """All `<client_buffer>` blocks, later ones over `before`."""
     config = before
     for section in sections:
-        for old, new in (("disable", "disabled"), ("length", "queue_size")):
-            if section.has(old):
-                line = section.element.named(old)[-1].line
-                section.faults.warn(line, f"{old} is the old spelling", new)
+        section.tell_old("disable", "<disabled>")
+        section.tell_old("length", "<queue_size>")
         config = ClientBufferConfig(
             disabled=section.flag("disabled", section.flag("disable", config.disabled)),
             queue_size=section.number(
@@ -181,8 +183,10 @@ def read_localfile(section: Section) -> LocalfileConfig | None:
         element = section.last("log_format")
         assert element is not None
         section.wrong(element, "one of " + ", ".join(LOG_FORMATS) + ", multi-line:N")
+    section.allow("multiline_regex", "match", "replace", "timeout")
+    section.allow("only-future-events", "max-size")
+    section.allow("label", "key")
     multiline = section.last("multiline_regex")
-    attributes = multiline.attributes if multiline else {}
     config = LocalfileConfig(
         log_format=log_format,
         location=section.text("location", None),
@@ -201,12 +205,12 @@ def read_localfile(section: Section) -> LocalfileConfig | None:
         age_s=section.interval("age", None),
         query=section.text("query", None),
         multiline_regex=multiline.text if multiline else None,
-        multiline_match=attributes.get("match", "start"),
-        multiline_replace=attributes.get("replace", "no-replace"),
-        multiline_timeout_s=_multiline_timeout(section, attributes),
+        multiline_match=_word(section, multiline, "match", ("start", "all", "end")),
+        multiline_replace=_word(section, multiline, "replace", ("no-replace", "none", "wspace", "tab")),
+        multiline_timeout_s=_multiline_timeout(section, multiline),
         line=section.element.line,
     )
-    section.ignore("reconnect_time", "filter")
+    section.tell_unused("reconnect_time", "filter")
     section.finish()
     if is_known and not _has_source(config):
         section.faults.add(section.element.line, "localfile without a source", "a <location>, or a <command>")
@@ -222,7 +226,7 @@ def _has_source(config: LocalfileConfig) -> bool:
 
 def _is_multi_line(log_format: str) -> bool:
     word, _, count = log_format.partition(":")
-    return word == "multi-line" and count.strip().isdigit() and int(count) > 0
+    return word == "multi-line" and (whole(count.strip()) or 0) > 0
 
 
 def _frequency(section: Section) -> int:
@@ -243,22 +247,31 @@ def _max_size(section: Section) -> int:
     number = text.rstrip("BKMGkmgb")
     unit = text[len(number) :].upper() or "B"
     unit = unit if unit.endswith("B") else unit + "B"
-    if not number.isdigit() or unit not in units:
-        section.faults.add(
-            element.line, f"invalid value for attribute 'max-size': {text[:60]}", "such as 10MB"
-        )
+    size = whole(number)
+    if size is None or unit not in units:
+        section.wrong_attribute(element, "max-size", "such as 10MB")
         return default
-    return int(number) * units[unit]
+    return size * units[unit]
 
 
-def _multiline_timeout(section: Section, attributes: dict[str, str]) -> int:
-    text = attributes.get("timeout", "5")
-    if not text.isdigit() or not 1 <= int(text) <= 120:
-        section.faults.add(
-            section.element.line, f"invalid value for attribute 'timeout': {text[:60]}", "1 to 120"
-        )
+def _word(section: Section, element: Element | None, name: str, words: tuple[str, ...]) -> str:
+    """An attribute that is one of `words`; the first one is the default."""
+    if element is None or name not in element.attributes:
+        return words[0]
+    if element.attributes[name] not in words:
+        section.wrong_attribute(element, name, "one of " + ", ".join(words))
+        return words[0]
+    return element.attributes[name]
+
+
+def _multiline_timeout(section: Section, element: Element | None) -> int:
+    if element is None or "timeout" not in element.attributes:
         return 5
-    return int(text)
+    seconds = whole(element.attributes["timeout"])
+    if seconds is None or not 1 <= seconds <= 120:
+        section.wrong_attribute(element, "timeout", "1 to 120")
+        return 5
+    return seconds
 
 
 def _localfile_labels(section: Section) -> tuple[LabelConfig, ...]:

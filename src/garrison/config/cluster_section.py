@@ -11,7 +11,9 @@ from typing import Literal, cast
 
 from garrison.config.checks import is_host
 from garrison.config.model import ClusterConfig
-from garrison.config.reading import Faults, Section
+from garrison.config.reading import Faults, Section, whole
+from garrison.config.xml import Element
+from garrison.ground.log import printable
 
 RESERVED_NODES = ("localhost", "NODE_IP", "0.0.0.0", "127.0.1.1")
 
@@ -19,6 +21,7 @@ _KEY = re.compile(r"[A-Za-z0-9_]{32}")
 _NODE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _CLUSTER_NAME = re.compile(r"[!\"#$%&'\-.0-9:<=>?A-Z\[\\\]^_a-z{|}~]{1,128}")
 
+_HOST_EXPECTED = "an address or a host name"
 _KEY_EXPECTED = "32 letters and digits: openssl rand -hex 16 makes one"
 
 
@@ -31,7 +34,8 @@ def read_cluster(sections: list[Section], faults: Faults) -> ClusterConfig:
         faults.warn(section.element.line, "there are multiple cluster sections", "only the last one is used")
     default = ClusterConfig()
     disabled = _disabled(section)
-    nodes_section = section.sections("nodes")
+    nodes = section.only("nodes")
+    node_elements = [each for each in nodes.each("node") if each.text] if nodes is not None else []
     config = ClusterConfig(
         present=True,
         disabled=disabled,
@@ -42,16 +46,16 @@ def read_cluster(sections: list[Section], faults: Faults) -> ClusterConfig:
         port=_port(section, "port", default.port),
         engine_port=_port(section, "engine_port", default.engine_port),
         bind_addr=section.text("bind_addr", default.bind_addr, _check_address),
-        nodes=nodes_section[-1].texts("node") if nodes_section else (),
+        nodes=tuple(element.text for element in node_elements),
         hidden=section.flag("hidden", default.hidden),
-        engine_path=section.text("engine_path", default.engine_path),
+        engine_path=section.text("engine_path", default.engine_path, _check_engine_path),
     )
     _tell_old_options(section)
     section.finish()
-    for nodes in nodes_section:
+    if nodes is not None:
         nodes.finish()
     if not disabled:
-        _check_nodes(section, config)
+        _check_nodes(section, node_elements)
         if config.port == config.engine_port:
             line = section.element.line
             faults.add(line, "port and engine_port are the same", "two different ports")
@@ -63,7 +67,9 @@ def _disabled(section: Section) -> bool:
     if element is None:
         return False
     if element.text not in ("yes", "no"):
-        found = f"Allowed values for 'disabled' field are 'yes' and 'no'. Found: '{element.text[:60]}'"
+        found = (
+            f"Allowed values for 'disabled' field are 'yes' and 'no'. Found: '{printable(element.text, 60)}'"
+        )
         section.faults.add(element.line, found, "")
     return element.text == "yes"
 
@@ -76,7 +82,7 @@ def _node_type(section: Section) -> Literal["master", "worker"]:
         section.faults.warn(element.line, "Deprecated node type 'client'. Using 'worker' instead.", "worker")
         return "worker"
     if element.text not in ("master", "worker"):
-        found = f"Invalid node type {element.text[:60]}. Correct values are master and worker"
+        found = f"Invalid node type {printable(element.text, 60)}. Correct values are master and worker"
         section.faults.add(element.line, found, "")
         return "master"
     return cast(Literal["master", "worker"], element.text)
@@ -103,38 +109,44 @@ def _port(section: Section, name: str, default: int) -> int:
     if not (element.text.isascii() and element.text.isdigit()):
         section.faults.add(element.line, "Cluster port must be an integer.", "1025 to 65534")
         return default
-    if not 1024 < int(element.text) < 65535:
+    port = whole(element.text)
+    if port is None or not 1024 < port < 65535:
         section.faults.add(element.line, "Port must be higher than 1024 and lower than 65535.", "")
         return default
-    return int(element.text)
+    return port
 
 
-def _check_nodes(section: Section, config: ClusterConfig) -> None:
-    line, faults = section.element.line, section.faults
-    reserved = [node for node in config.nodes if node in RESERVED_NODES]
-    if not config.nodes or reserved:
-        named = ", ".join(reserved) or "NODE_IP"
+def _check_nodes(section: Section, elements: list[Element]) -> None:
+    faults = section.faults
+    reserved = [element for element in elements if element.text in RESERVED_NODES]
+    if not elements or reserved:
+        named = ", ".join(element.text for element in reserved) or "NODE_IP"
+        line = reserved[0].line if reserved else section.element.line
         faults.add(
             line, f"Invalid elements in node fields: {named}.", "the addresses of one, three or five nodes"
         )
         return
-    for node in config.nodes:
-        if not is_host(node):
-            faults.add(line, f"invalid value for element 'node': {node[:60]}", "an address or a host name")
-    if len(set(config.nodes)) != len(config.nodes):
-        faults.add(line, "a node is listed twice", "each node once")
-    if len(config.nodes) == 2:
+    seen: set[str] = set()
+    for element in elements:
+        if not is_host(element.text):
+            shown = printable(element.text, 60)
+            faults.add(element.line, f"invalid value for element 'node': {shown}", _HOST_EXPECTED)
+        elif element.text in seen:
+            faults.add(element.line, "a node is listed twice", "each node once")
+        seen.add(element.text)
+    last = elements[-1].line
+    if len(elements) == 2:
         faults.add(
-            line,
+            last,
             "two nodes are listed: when one is down the other is no majority",
             "one node, or three (or five), of which a minority may be lost",
         )
-    elif len(config.nodes) % 2 == 0:
-        faults.warn(line, f"{len(config.nodes)} nodes survive no more losses than one fewer", "an odd number")
+    elif len(elements) % 2 == 0:
+        faults.warn(last, f"{len(elements)} nodes survive no more losses than one fewer", "an odd number")
 
 
 def _tell_old_options(section: Section) -> None:
-    section.ignore("socket_timeout", "connection_timeout")
+    section.tell_unused("socket_timeout", "connection_timeout")
     if (element := section.last("interval")) is not None:
         section.faults.warn(element.line, "interval is no longer available", "leave it out")
     if section.has("haproxy_helper"):
@@ -148,6 +160,10 @@ def _check_cluster_name(text: str) -> str | None:
 
 def _check_node_name(text: str) -> str | None:
     return None if _NODE_NAME.fullmatch(text) else "letters, digits, '_' and '-', at most 128"
+
+
+def _check_engine_path(text: str) -> str | None:
+    return None if text.startswith("/") else "the absolute path of a nats-server binary"
 
 
 def _check_address(text: str) -> str | None:

@@ -1,6 +1,7 @@
 """`etc/internal_options.conf`: one `name=value` a line, value decimal. Pure.
 
-Source: spec/agent-channel.md 8.5. Options that we have no use for are accepted; a known one out of range is a fault.
+Source: spec/agent-channel.md 8.5. The stock file holds hundreds of options that we have no use for: they are accepted. In
+the operator's own file (`local_internal_options.conf`) each of them is one warning. A value out of range is a fault.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from dataclasses import fields, replace
 from typing import Any
 
 from garrison.config.model import InternalOptions
-from garrison.config.reading import Faults
+from garrison.config.reading import Faults, whole
+from garrison.ground.log import printable
 
-_LINE = re.compile(r"\s*([a-z_]+\.[a-z0-9_]+)\s*=\s*(\S*)\s*")
+LOCAL_FILE = "local_internal_options.conf"
+
+_NAME = re.compile(r"[a-z_]{1,40}\.[a-z0-9_]{1,80}")
 
 TABLE: dict[str, tuple[str, int, int]] = {
     "agent.tolerance": ("agent_tolerance_s", 0, 600),
@@ -44,30 +48,61 @@ TABLE: dict[str, tuple[str, int, int]] = {
 """Option -> field of InternalOptions, least and greatest value."""
 
 
-def override(options: InternalOptions, text: str, faults: Faults) -> InternalOptions:
-    """`options` with what `text` sets; faults are added."""
+UNUSED = {
+    "monitord.monitor_agents": (0, 1),
+    "remoted.buffer_relax": (0, 2),
+    "remoted.comp_average_printout": (10, 999999),
+    "remoted.control_msg_queue_size": (4096, 1048576),
+    "remoted.disk_storage": (0, 1),
+    "remoted.keyupdate_interval": (1, 3600),
+    "remoted.merge_shared": (0, 1),
+    "remoted.pass_empty_keyfile": (0, 1),
+    "remoted.receive_chunk": (1024, 16384),
+    "remoted.recv_counter_flush": (10, 999999),
+    "remoted.recv_timeout": (1, 60),
+    "remoted.rlimit_nofile": (1024, 1048576),
+    "remoted.send_chunk": (512, 16384),
+    "remoted.sender_pool": (1, 64),
+    "remoted.state_interval": (0, 86400),
+    "remoted.worker_pool": (1, 16),
+}
+"""Options whose range is checked and that change nothing here: they tune parts that this product does not have."""
+
+
+def override(
+    options: InternalOptions, text: str, faults: Faults, *, tells_unknown: bool = False
+) -> InternalOptions:
+    """`options` with what `text` sets; faults are added. `tells_unknown`: warn of options without effect."""
     changes: dict[str, Any] = {}
     for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+        line = line.strip()
+        if not line or line.startswith("#"):
             continue
-        match = _LINE.fullmatch(line)
-        if match is None:
+        name, equals, value = (part.strip() for part in line.partition("="))
+        if not equals or not _NAME.fullmatch(name):
             faults.add(number, "not an option", "component.option=number")
-            continue
-        name, value = match.groups()
-        if name not in TABLE:
-            continue
-        field, least, most = TABLE[name]
-        if not (value.isascii() and value.isdigit()) or not least <= int(value) <= most:
-            faults.add(
-                number, f"invalid value for {name}: {value[:60]}", f"a whole number from {least} to {most}"
-            )
-            continue
-        changes[field] = int(value)
+        elif name in TABLE:
+            field, least, most = TABLE[name]
+            changes[field] = _number(name, value, (least, most), number, faults)
+        else:
+            if name in UNUSED:
+                _number(name, value, UNUSED[name], number, faults)
+            if tells_unknown:
+                faults.warn(number, f"{name} has no effect here", "it is not used by this product")
+    changes = {field: value for field, value in changes.items() if value is not None}
     changed = replace(options, **changes)
     if changed.agent_normal_level >= changed.agent_warn_level:
         faults.add(0, "agent.normal_level is not below agent.warn_level", "a lower normal level")
     return changed
+
+
+def _number(name: str, text: str, bounds: tuple[int, int], line: int, faults: Faults) -> int | None:
+    number = whole(text)
+    if number is None or not bounds[0] <= number <= bounds[1]:
+        expected = f"a whole number from {bounds[0]} to {bounds[1]}"
+        faults.add(line, f"invalid value for {name}: {printable(text, 60)}", expected)
+        return None
+    return number
 
 
 assert {field for field, _, _ in TABLE.values()} == {field.name for field in fields(InternalOptions)}

@@ -21,41 +21,18 @@ from garrison.config.model import (
     RulesetConfig,
 )
 from garrison.config.reading import Faults, Section
+from garrison.ground.log import printable
 
-_GLOBAL_WITHOUT_EFFECT = [
-    "email_notification",
-    "email_to",
-    "email_from",
-    "smtp_server",
-    "email_idsname",
-    "email_maxperhour",
-    "email_log_source",
-    "helo_server",
-    "email_reply_to",
-    "custom_alert_output",
-    "stats",
-    "host_information",
-    "picviz_output",
-    "picviz_socket",
-    "prelude_output",
-    "prelude_profile",
-    "prelude_log_level",
-    "zeromq_output",
-    "zeromq_uri",
-    "zeromq_server_cert",
-    "zeromq_client_cert",
-    "white_list",
-    "geoip_db_path",
-    "integrity_checking",
-    "rootkit_detection",
-    "queue_size",
-    "update_check",
-    "limits",
-    "logall_syslog",
-    "hostname_allowlist",
-    "allow_higher_versions",
-    "compress_alerts",
-]
+_GLOBAL_WITHOUT_EFFECT = (
+    "compress_alerts cti-url custom_alert_output email_from email_idsname email_log_source email_maxperhour "
+    "email_reply_to email_to forward_to geoip6_db_path geoip_db_path geoipdb helo_server host_information "
+    "integrity_checking limits picviz_output picviz_socket prelude_log_level prelude_output prelude_profile "
+    "queue_size rootkit_detection smtp_server stats update_check white_list zeromq_client_cert zeromq_output "
+    "zeromq_server_cert zeromq_uri"
+).split()
+
+_MIN_ROTATE_S = 600
+_LEAST_OUTPUT_BYTES, _MOST_OUTPUT_BYTES = 1_000_000, 1 << 40
 
 
 def read_global(sections: list[Section]) -> GlobalConfig:
@@ -74,12 +51,34 @@ def read_global(sections: list[Section]) -> GlobalConfig:
             agents_disconnection_alert_time_s=section.interval(
                 "agents_disconnection_alert_time", config.agents_disconnection_alert_time_s
             ),
-            rotate_interval_s=section.interval("rotate_interval", config.rotate_interval_s),
-            max_output_size=section.size("max_output_size", config.max_output_size),
+            rotate_interval_s=_rotate_interval(section, config.rotate_interval_s),
+            max_output_size=_max_output_size(section, config.max_output_size),
         )
-        section.ignore(*_GLOBAL_WITHOUT_EFFECT)
+        if section.flag("email_notification", False):
+            element = section.last("email_notification")
+            assert element is not None
+            section.faults.warn(element.line, "no e-mail is sent by this product", "email_notification no")
+        section.tell_unused(*_GLOBAL_WITHOUT_EFFECT)
         section.finish()
     return config
+
+
+def _rotate_interval(section: Section, default: int) -> int:
+    seconds = section.interval("rotate_interval", default)
+    element = section.last("rotate_interval")
+    if element is not None and seconds and not _MIN_ROTATE_S <= seconds <= 86400:
+        section.wrong(element, f"0 for none, or {_MIN_ROTATE_S} s to 1d")
+        return default
+    return seconds
+
+
+def _max_output_size(section: Section, default: int) -> int:
+    size = section.size("max_output_size", default)
+    element = section.last("max_output_size")
+    if element is not None and size and not _LEAST_OUTPUT_BYTES <= size <= _MOST_OUTPUT_BYTES:
+        section.wrong(element, f"0 for none, or {_LEAST_OUTPUT_BYTES} bytes to 1024G")
+        return default
+    return size
 
 
 def read_alerts(sections: list[Section]) -> AlertsConfig:
@@ -87,10 +86,10 @@ def read_alerts(sections: list[Section]) -> AlertsConfig:
     config = AlertsConfig()
     for section in sections:
         config = AlertsConfig(
-            log_alert_level=section.number("log_alert_level", config.log_alert_level, 1, 16),
-            email_alert_level=section.number("email_alert_level", config.email_alert_level, 1, 16),
+            log_alert_level=section.number("log_alert_level", config.log_alert_level, 0, 16),
+            email_alert_level=section.number("email_alert_level", config.email_alert_level, 0, 16),
         )
-        section.ignore("use_geoip")
+        section.tell_unused("use_geoip")
         section.finish()
     return config
 
@@ -107,7 +106,7 @@ def read_ruleset(sections: list[Section]) -> RulesetConfig:
         add("rule_dirs", _folders(section, "rule_dir"))
         for name in ("decoder_include", "rule_include", "decoder_exclude", "rule_exclude"):
             add(name, section.texts(name))
-        section.ignore("include")
+        section.tell_old("include", "<rule_include>")
         add("rule_include", section.texts("include"))
         add("lists", section.texts("list"))
         section.finish()
@@ -116,10 +115,11 @@ def read_ruleset(sections: list[Section]) -> RulesetConfig:
 
 def _folders(section: Section, name: str) -> tuple[FolderConfig, ...]:
     folders = []
+    section.allow(name, "pattern")
     for element in section.each(name):
         pattern = element.attributes.get("pattern", ".xml$")
         if element.attributes and "pattern" not in element.attributes:
-            wrong = ", ".join(element.attributes)
+            wrong = printable(", ".join(element.attributes), 60)
             section.faults.add(element.line, f"unknown attribute of {name}: {wrong}", "pattern")
         if element.text:
             folders.append(FolderConfig(path=element.text, pattern=pattern))
@@ -130,19 +130,17 @@ def read_labels(sections: list[Section]) -> tuple[LabelConfig, ...]:
     """All labels; of a repeated key the last value counts, and keys with `_` in front are passed over."""
     found: dict[str, LabelConfig] = {}
     for section in sections:
+        section.allow("label", "key", "hidden")
         for element in section.each("label"):
             key = element.attributes.get("key", "")
             hidden = element.attributes.get("hidden", "no")
             if not key:
                 section.faults.add(element.line, "label without a key", '<label key="name">value</label>')
             elif key.startswith("_"):
-                section.faults.warn(
-                    element.line, f"label '{key[:60]}' is passed over", "keys do not begin with '_'"
-                )
+                found_word = f"label '{printable(key, 60)}' is passed over"
+                section.faults.warn(element.line, found_word, "keys do not begin with '_'")
             elif hidden not in ("yes", "no"):
-                section.faults.add(
-                    element.line, f"invalid value for attribute 'hidden': {hidden[:60]}", "yes or no"
-                )
+                section.wrong_attribute(element, "hidden", "yes or no")
             else:
                 found[key] = LabelConfig(key=key, value=element.text, hidden=hidden == "yes")
         section.finish()
@@ -172,12 +170,18 @@ def read_remote(section: Section) -> RemoteConfig:
         denied_ips=_networks(section, "denied-ips"),
     )
     section.finish()
+    line, faults = section.element.line, section.faults
     if config.proxy_protocol and not config.proxy_trusted:
         expected = "the balancer's address in <proxy_trusted>: anybody else could choose an address"
-        section.faults.add(section.element.line, "proxy_protocol without proxy_trusted", expected)
-    if config.connection == "syslog" and not config.allowed_ips:
-        expected = "the senders' addresses in <allowed-ips>; without them nobody may send"
-        section.faults.warn(section.element.line, "syslog without allowed-ips", expected)
+        faults.add(line, "proxy_protocol without proxy_trusted", expected)
+    if config.proxy_trusted and not config.proxy_protocol:
+        faults.warn(
+            line, "proxy_trusted has no effect without proxy_protocol", "<proxy_protocol>yes</proxy_protocol>"
+        )
+    if config.connection == "syslog":
+        faults.warn(line, "syslog senders are not served by this product", "an agent on a log host")
+    elif config.allowed_ips or config.denied_ips:
+        faults.warn(line, "allowed-ips and denied-ips have no effect on agents", "syslog only")
     return config
 
 
@@ -189,6 +193,8 @@ def _protocols(section: Section, connection: str) -> frozenset[Protocol]:
     if not words or not words <= {"tcp", "udp"}:
         section.wrong(element, "tcp, udp or tcp,udp")
         return frozenset({"tcp"})
+    if connection == "syslog" and len(words) > 1:
+        section.wrong(element, "tcp or udp for syslog")
     return cast(frozenset[Protocol], frozenset(words))
 
 
@@ -238,31 +244,20 @@ def read_auth(sections: list[Section], faults: Faults) -> AuthConfig:
     if section.has("key_request"):
         line = section.element.named("key_request")[0].line
         faults.warn(line, "key_request is not supported", "unknown agents are looked up in the cluster")
-    section.ignore("limit_maxagents")
+    section.tell_unused("limit_maxagents")
     section.finish()
     return config
 
 
 def _force(section: Section) -> ForceConfig:
     default = ForceConfig()
-    found = section.sections("force")
-    old = _old_force(section, default, is_overruled=bool(found))
-    if not found:
+    force = section.only("force")
+    old = _old_force(section, default, is_overruled=force is not None)
+    if force is None:
         return old
-    force = found[-1]
-    disconnected_enabled = default.disconnected_time_enabled
-    if (element := force.last("disconnected_time")) is not None:
-        word = element.attributes.get("enabled", "yes")
-        if word not in ("yes", "no"):
-            force.faults.add(element.line, f"invalid value for attribute 'enabled': {word[:60]}", "yes or no")
-        disconnected_enabled = word == "yes"
-    elif force.element.named("disconnected_time"):
-        disconnected_enabled = (
-            force.element.named("disconnected_time")[-1].attributes.get("enabled", "yes") == "yes"
-        )
     config = ForceConfig(
         enabled=force.flag("enabled", default.enabled),
-        disconnected_time_enabled=disconnected_enabled,
+        disconnected_time_enabled=_disconnected_enabled(force),
         disconnected_time_s=force.interval("disconnected_time", default.disconnected_time_s),
         after_registration_time_s=force.interval(
             "after_registration_time", default.after_registration_time_s
@@ -271,6 +266,18 @@ def _force(section: Section) -> ForceConfig:
     )
     force.finish()
     return config
+
+
+def _disconnected_enabled(force: Section) -> bool:
+    """The attribute of `disconnected_time`, which also counts where the element is empty."""
+    force.allow("disconnected_time", "enabled")
+    elements = [element for element in force.each("disconnected_time") if "enabled" in element.attributes]
+    if not elements:
+        return True
+    word = elements[-1].attributes["enabled"]
+    if word not in ("yes", "no"):
+        force.wrong_attribute(elements[-1], "enabled", "yes or no")
+    return word != "no"
 
 
 def _old_force(section: Section, default: ForceConfig, *, is_overruled: bool) -> ForceConfig:

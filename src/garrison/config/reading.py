@@ -1,7 +1,8 @@
 """Reads the options of one section, gathering every fault instead of stopping at the first. Pure.
 
-An element without text counts as absent. An element that is asked for by nobody is a fault: nothing is dropped in
-silence.
+An element without text counts as absent. Nothing is dropped in silence: an element that nobody asks for is an error, and
+so are elements inside an option; text between the options, an attribute without effect, and an option that is overruled
+by a later one are warnings.
 """
 
 from __future__ import annotations
@@ -11,26 +12,39 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from garrison.config.xml import Element
-from garrison.ground.errors import Fault, PeerError
+from garrison.ground.errors import Fault
+from garrison.ground.log import printable
 
 T = TypeVar("T")
 
-_INTERVAL = re.compile(r"(\d{1,9})([smhdw]?)")
+_INTERVAL = re.compile(r"([0-9]{1,9})([smhdw]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_SIZE = re.compile(r"(\d{1,12})([KMGkmg]?)[Bb]?")
+_SIZE = re.compile(r"([0-9]{1,12})([KMGkmg]?)[Bb]?")
 _BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _SHOWN_CHARS = 60
+_MOST_FAULTS = 500
+
+
+def whole(text: str) -> int | None:
+    """The number that ASCII digits say; None for anything else, absurdly long ones included."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 class Faults:
-    """The faults found so far in one file."""
+    """The faults found so far in one file; bounded."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.all: list[Fault] = []
+        self._counts = {True: 0, False: 0}
 
     def add(self, line: int, found: str, expected: str, *, is_warning: bool = False) -> None:
-        """Notes one fault."""
+        """Notes one fault. Beyond some hundreds of a kind one line says that there are more."""
+        self._counts[is_warning] += 1
+        if self._counts[is_warning] > _MOST_FAULTS:
+            return
+        if self._counts[is_warning] == _MOST_FAULTS:
+            found, expected = "and more of this kind", "these come first"
         self.all.append(
             Fault(path=self.path, line=line, found=found, expected=expected, is_warning=is_warning)
         )
@@ -57,16 +71,22 @@ class Section:
         self.element = element
         self.faults = faults
         self._asked: set[str] = set()
+        self._single: set[str] = set()
+        self._texts: set[str] = set()
+        self._attributes: dict[str, tuple[str, ...]] = {}
 
     def last(self, name: str) -> Element | None:
         """The last non-empty element of that name."""
         self._asked.add(name)
+        self._single.add(name)
+        self._texts.add(name)
         found = [child for child in self.element.named(name) if child.text or child.children]
         return found[-1] if found else None
 
     def each(self, name: str) -> list[Element]:
         """All non-empty elements of that name."""
         self._asked.add(name)
+        self._texts.add(name)
         return [
             child for child in self.element.named(name) if child.text or child.children or child.attributes
         ]
@@ -75,6 +95,16 @@ class Section:
         """All elements of that name as sections."""
         self._asked.add(name)
         return [Section(child, self.faults) for child in self.element.named(name)]
+
+    def only(self, name: str) -> Section | None:
+        """The last element of that name as a section; earlier ones are told to be overruled."""
+        self._single.add(name)
+        found = self.sections(name)
+        return found[-1] if found else None
+
+    def allow(self, name: str, *attributes: str) -> None:
+        """Elements of that name may carry these attributes."""
+        self._attributes[name] = attributes
 
     def has(self, name: str) -> bool:
         """True when the option is given, empty or not."""
@@ -121,10 +151,11 @@ class Section:
         element = self.last(name)
         if element is None:
             return default
-        if not (element.text.isascii() and element.text.isdigit()) or not least <= int(element.text) <= most:
+        number = whole(element.text)
+        if number is None or not least <= number <= most:
             self.wrong(element, f"a whole number from {least} to {most}")
             return default
-        return int(element.text)
+        return number
 
     def interval(self, name: str, default: T, least_s: int = 0) -> int | T:
         """Seconds: a number with `s`, `m`, `h`, `d`, `w` or nothing behind it."""
@@ -148,33 +179,66 @@ class Section:
             return default
         return int(match[1]) * _BYTES[match[2].lower()]
 
-    def value(self, name: str, default: T, read: Callable[[str], T]) -> T:
-        """What `read` makes of the option's text; its `PeerError` says what would be right."""
-        element = self.last(name)
-        if element is None:
-            return default
-        try:
-            return read(element.text)
-        except PeerError as error:
-            self.wrong(element, error.reason)
-            return default
-
     def wrong(self, element: Element, expected: str) -> None:
         """Notes that this element's value is wrong."""
-        shown = element.text if len(element.text) <= _SHOWN_CHARS else element.text[:_SHOWN_CHARS] + "..."
+        shown = printable(element.text, _SHOWN_CHARS)
         self.faults.add(element.line, f"invalid value for element '{element.name}': {shown}", expected)
 
+    def wrong_attribute(self, element: Element, name: str, expected: str) -> None:
+        """Notes that the value of this attribute is wrong."""
+        shown = printable(element.attributes[name], _SHOWN_CHARS)
+        self.faults.add(element.line, f"invalid value for attribute '{name}': {shown}", expected)
+
     def ignore(self, *names: str) -> None:
-        """Options that are accepted and have no effect."""
+        """Options that are accepted and have no effect, and of which nothing needs to be said."""
         self._asked.update(names)
 
+    def tell_unused(self, *names: str) -> None:
+        """Options that are accepted and have no effect: one warning names those that are set."""
+        self._asked.update(names)
+        given = [child for child in self.element.children if child.name in names and any(child.leaves())]
+        if given:
+            words = ", ".join(dict.fromkeys(child.name for child in given))
+            self.faults.warn(
+                given[0].line, f"options of {self.element.name} without effect here: {words}", ""
+            )
+
+    def tell_old(self, name: str, new: str) -> None:
+        """One warning for each use of a spelling that has a successor."""
+        for element in self.element.named(name):
+            if element.text or element.children:
+                self.faults.warn(element.line, f"{name} is deprecated", new)
+
     def finish(self) -> None:
-        """Every option that nobody asked for is a fault."""
+        """Tells everything in this section that has not been asked for."""
         known = ", ".join(sorted(self._asked))
+        if self.element.text:
+            self.faults.warn(
+                self.element.line, f"text between the options of {self.element.name}", "elements only"
+            )
+        seen: dict[str, int] = {}
         for child in self.element.children:
-            if child.name not in self._asked:
+            name = child.name
+            if name not in self._asked:
                 self.faults.add(
                     child.line,
-                    f"invalid element in the configuration: '{child.name}'",
+                    f"invalid element in the configuration: '{printable(name, _SHOWN_CHARS)}'",
                     f"<{self.element.name}> knows {known}",
                 )
+                continue
+            if name in self._texts and child.children:
+                self.faults.add(child.line, f"elements inside '{name}'", "its value alone")
+            if name in self._single and (child.text or child.children):
+                if name in seen:
+                    found = f"'{name}' is given again, after line {seen[name]}"
+                    self.faults.warn(child.line, found, "only the last one is used")
+                seen[name] = child.line
+            tell_attributes(child, self._attributes.get(name, ()), self.faults)
+
+
+def tell_attributes(element: Element, known: Iterable[str], faults: Faults) -> None:
+    """One warning for each attribute of `element` that is not known."""
+    for name in element.attributes:
+        if name not in known:
+            shown = printable(name, _SHOWN_CHARS)
+            faults.warn(element.line, f"attribute '{shown}' of '{element.name}' has no effect", "")
