@@ -89,7 +89,7 @@ def test_faults_are_printed_as_a_compiler_prints_them(
     told = capsys.readouterr()
     assert f"{wrong}:2: error: Cluster port must be an integer." in told.err
     assert f"{missing}: error: No such file or directory" in told.err
-    assert told.out.endswith("2 files, 0 options read: 4 errors, 0 warnings\n")
+    assert told.out.endswith("1 file, 1 option read: 4 errors, 0 warnings\n")
 
 
 def test_rules_are_checked_the_same_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,7 +70,8 @@ def check_home(home: Home) -> Report:
         loaded = load_agent(home) if load_kind(home) == "agent" else load_manager(home)
         report = Report(len(loaded.files), loaded.options, list(loaded.warnings))
     except ConfigError as error:
-        report = Report(1, 0, list(error.faults))
+        files = [home.conf, home.internal_options, home.local_internal_options]
+        report = Report(sum(path.is_file() for path in files), _options(home.conf), list(error.faults))
     for path in [home.agent_conf, *sorted(home.shared.glob("*/agent.conf"))]:
         if path.is_file():
             report.add(check_file(path))
@@ -79,14 +80,23 @@ def check_home(home: Home) -> Report:
 
 def check_file(path: Path) -> Report:
     """One file; what kind it is tells its content."""
+    report = Report()
     try:
         text = load_text(path)
+        report.files, report.options = 1, _options(path)
         kind = "agent_conf" if path.name == "agent.conf" else kind_of(text, str(path))
         if kind == "agent_conf":
-            warnings = agent_conf.check(text, str(path))
-            options = sum(1 for _ in decode_xml(text, str(path)).leaves())
-            return Report(1, options, list(warnings))
-        parsed = (parse_agent if kind == "agent" else parse_manager)(text, str(path))
-        return Report(1, parsed.options, list(parsed.warnings))
+            report.faults += agent_conf.check(text, str(path))
+        else:
+            report.faults += (parse_agent if kind == "agent" else parse_manager)(text, str(path)).warnings
     except ConfigError as error:
-        return Report(1, 0, list(error.faults))
+        report.faults += error.faults
+    return report
+
+
+def _options(path: Path) -> int:
+    """How many options a file sets; 0 for one that cannot be read, of which others tell."""
+    try:
+        return sum(1 for _ in decode_xml(load_text(path), str(path)).leaves())
+    except ConfigError:
+        return 0

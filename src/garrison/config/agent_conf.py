@@ -150,9 +150,9 @@ def _with_block(config: AgentConfig, block: Element, faults: Faults, wrong: set[
     if block.text:
         faults.warn(block.line, "text between the sections of agent_config", "elements only")
     for element in block.children:
-        before = len(faults.errors)
+        before = faults.error_count
         config = _with_section(config, Section(element, faults))
-        if len(faults.errors) > before:
+        if faults.error_count > before:
             wrong.add(element.name if element.name in SECTIONS else SECTIONS[0])
     return config
 

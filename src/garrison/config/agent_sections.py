@@ -52,9 +52,10 @@ LOG_FORMATS = [
 def read_client(sections: list[Section], faults: Faults) -> ClientConfig:
     """The `<client>` block; of several the last one counts for single options, servers add up."""
     config = ClientConfig()
+    wrong_before = faults.error_count
     for section in sections:
         config = _client(section, config)
-    if not config.servers:
+    if not config.servers and faults.error_count == wrong_before:
         line = sections[-1].element.line if sections else 0
         faults.add(
             line, "no server is configured (4112)", "<client><server><address>ADDRESS</address></server>"

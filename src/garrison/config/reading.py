@@ -54,6 +54,11 @@ class Faults:
         self.add(line, found, expected, is_warning=True)
 
     @property
+    def error_count(self) -> int:
+        """How many errors were noted, those beyond the bound included."""
+        return self._counts[False]
+
+    @property
     def errors(self) -> list[Fault]:
         """What is not tolerated."""
         return [fault for fault in self.all if not fault.is_warning]
