@@ -169,7 +169,7 @@ def _agent_text(arguments: argparse.Namespace) -> str:
 
 def _server(word: str) -> template.ServerAnswer:
     """`ADDRESS`, `ADDRESS:PORT`, or `[ADDRESS]:PORT` for IPv6; the parser judges what comes of it."""
-    if word.startswith("["):
+    if word.startswith("[") and "]" in word:
         address, _, rest = word[1:].partition("]")
         return template.ServerAnswer(address=address, port=rest.removeprefix(":") if rest else 1514)
     address, colon, port = word.rpartition(":")
