@@ -72,6 +72,11 @@ def test_a_cluster_where_none_can_enroll_has_no_empty_group(make: Make) -> None:
     assert "Enrollment: no node offers it" in text and "1515" not in text
 
 
+def test_haproxy_starts_under_any_limit_on_open_files() -> None:
+    """A fixed number above the limit would keep it from starting as an ordinary user."""
+    assert "maxconn" not in haproxy_conf(NODES, Balancing())
+
+
 def test_agents_go_to_the_emptiest_node_or_always_to_the_same() -> None:
     assert "least_conn;" in nginx_conf(NODES, Balancing())
     assert "hash $remote_addr consistent;" in nginx_conf(NODES, Balancing(hash_by_client=True))

@@ -162,8 +162,7 @@ def haproxy_conf(nodes: Sequence[BalancedNode], how: Balancing) -> str:
     return f"""\
 # HAProxy in front of a Garrison cluster: {len(members)} nodes. Made by: garrison balancer-config haproxy
 global
-    # two open files for each agent; the limit (ulimit -n) must allow them
-    maxconn 100000
+    # as many connections as the limit on open files (ulimit -n) allows, at two for each agent
     pidfile {how.folder}/haproxy.pid
     log stdout format raw local0 notice
 
