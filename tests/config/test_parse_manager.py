@@ -218,3 +218,58 @@ def test_any_text_is_a_configuration_or_its_faults(text: str) -> None:
             parse(each)
         except ConfigError as error:
             assert error.faults
+
+
+SHAPED_LIKE_A_STOCK_FILE = """<!--
+  A manager's file as an installer leaves it -- with the sections that this product does not use.
+-->
+<ossec_config>
+  <global>
+    <jsonout_output>yes</jsonout_output><alerts_log>yes</alerts_log><logall>no</logall><logall_json>no</logall_json>
+    <email_notification>no</email_notification><smtp_server>smtp.example</smtp_server><email_from>a@example</email_from>
+    <agents_disconnection_time>15m</agents_disconnection_time><update_check>yes</update_check>
+  </global>
+  <alerts><log_alert_level>3</log_alert_level><email_alert_level>12</email_alert_level></alerts>
+  <logging><log_format>plain</log_format></logging>
+  <remote><connection>secure</connection><port>1514</port><protocol>tcp</protocol><queue_size>131072</queue_size></remote>
+  <rootcheck><disabled>no</disabled></rootcheck>
+  <wodle name="syscollector"><disabled>no</disabled></wodle>
+  <sca><enabled>yes</enabled></sca>
+  <vulnerability-detection><enabled>yes</enabled></vulnerability-detection>
+  <indexer><hosts><host>https://127.0.0.1:9200</host></hosts></indexer>
+  <syscheck><directories check_all="yes">/etc,/usr/bin</directories></syscheck>
+  <global><white_list>127.0.0.1</white_list><white_list>^localhost.localdomain$</white_list></global>
+  <command><name>x</name><executable>x</executable></command>
+  <active-response><disabled>yes</disabled></active-response>
+  <localfile><log_format>full_command</log_format><command>netstat -tan && last -n 20</command></localfile>
+  <ruleset><decoder_dir>ruleset/decoders</decoder_dir><rule_exclude>0215-x.xml</rule_exclude><list>etc/lists/a</list></ruleset>
+  <rule_test><enabled>yes</enabled></rule_test>
+  <auth><disabled>no</disabled><port>1515</port><use_source_ip>no</use_source_ip>
+    <force><enabled>yes</enabled><key_mismatch>yes</key_mismatch><disconnected_time enabled="yes">1h</disconnected_time>
+    <after_registration_time>1h</after_registration_time></force>
+    <purge>yes</purge><use_password>no</use_password><ciphers>HIGH:!ADH</ciphers><ssl_agent_ca></ssl_agent_ca></auth>
+  <cluster><name>wazuh</name><node_name>node01</node_name><node_type>master</node_type><key></key><port>1516</port>
+    <bind_addr>0.0.0.0</bind_addr><nodes><node>NODE_IP</node></nodes><hidden>no</hidden><disabled>yes</disabled></cluster>
+</ossec_config>
+<ossec_config>
+  <localfile><log_format>syslog</log_format><location>/var/log/auth.log</location></localfile>
+</ossec_config>
+"""
+
+
+def test_a_file_of_a_stock_shape_is_read_with_a_word_for_everything_unused() -> None:
+    parsed = parse(SHAPED_LIKE_A_STOCK_FILE)
+    assert (
+        parsed.config.auth.purge and parsed.config.cluster.disabled and parsed.config.remotes[0].port == 1514
+    )
+    assert [fault.found for fault in parsed.warnings] == [
+        "options of global without effect here: smtp_server, email_from, update_check",
+        "options of global without effect here: white_list",
+        *(
+            f"section '{name}' has no effect here"
+            for name in (
+                "logging", "rootcheck", "wodle' 'syscollector", "sca", "vulnerability-detection", "indexer", "syscheck",
+                "command", "active-response", "localfile", "rule_test", "localfile",
+            )
+        ),
+    ]  # fmt: skip
