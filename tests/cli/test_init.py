@@ -56,6 +56,11 @@ def test_an_existing_configuration_is_not_overwritten(
         (["--node-name", "a b"], "invalid value for element 'node_name': a b"),
         (["--node-type", "boss"], "Invalid node type boss"),
         (["--nodes", "127.0.0.1,127.0.0.2"], "two nodes are listed"),
+        (
+            ["--node-type", "worker"],
+            "Invalid elements in node fields: NODE_IP.; the addresses of one, three or five nodes",
+        ),
+        (["--bind", "0.0.0.0"], "Invalid elements in node fields: 0.0.0.0."),
         (["--port", "80"], "Port must be higher than 1024"),
         (["--bind", "nowhere at all"], "invalid value for element 'bind_addr'"),
         (["--password", " "], "not a password"),

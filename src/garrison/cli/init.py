@@ -61,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     node.add_argument("--bind", default="0.0.0.0", metavar="ADDRESS", help="address to listen on")
     node.add_argument("--key", required=True, help="32 letters and digits: openssl rand -hex 16")
     node.add_argument("--cluster-name", default="wazuh")
-    node.add_argument("--nodes", default="", help="the engine members, comma separated (default: --bind)")
+    node.add_argument(
+        "--nodes", default="", help="the engine members, comma separated (a master's default: --bind)"
+    )
     node.add_argument("--port", default="1516")
     node.add_argument("--engine-port", default="1517")
     node.add_argument("--agent-port", default="1514")
@@ -131,7 +133,9 @@ def _is_password(text: str) -> bool:
 
 
 def _manager_text(arguments: argparse.Namespace) -> str:
-    nodes = tuple(node.strip() for node in arguments.nodes.split(",") if node.strip()) or (arguments.bind,)
+    nodes = tuple(node.strip() for node in arguments.nodes.split(",") if node.strip())
+    if not nodes and arguments.node_type == "master":
+        nodes = (arguments.bind,)
     return template.manager_conf(
         template.ManagerAnswers(
             node_name=arguments.node_name,
