@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,31 @@ def test_a_killed_engine_is_started_again_and_watches_go_on(tmp_path: Path) -> N
             assert entry is not None and entry.value == b"1"
             stop.set()
             await asyncio.wait_for(task, 10)
+
+    asyncio.run(play())
+
+
+def test_hostile_bytes_on_the_engine_s_port_disturb_nobody(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with engines(tmp_path) as members, linked(members[0], "one") as link:
+            bucket = await link.bucket("agents")
+            address = (members[0].settings.bind_address, members[0].settings.port)
+            dice = random.Random(11)
+            silent = [await asyncio.open_connection(*address) for _ in range(200)]
+            for round_ in range(60):
+                _, writer = await asyncio.open_connection(*address)
+                raw = (
+                    b"CONNECT {}\r\nPING\r\n",
+                    b"\x16\x03\x01\x40\x00" + dice.randbytes(3000),
+                    b"\xff" * 70000,
+                    b"",
+                )
+                writer.write(raw[round_ % 4])
+                writer.close()
+                assert await put(bucket, f"k{round_}")
+            assert link.is_connected() and members[0].engine.starts == 1
+            for _, writer in silent:
+                writer.close()
 
     asyncio.run(play())
 
