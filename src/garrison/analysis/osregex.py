@@ -11,7 +11,7 @@ which changes nothing: literals ignore case, and no class tells the cases apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MAX_BYTES = 20_480
 MAX_RESUME_POINTS = 4
@@ -59,11 +59,11 @@ class Alternative:
     items: tuple[Item, ...]
     at_start: bool
     at_end: bool
+    groups: int = field(init=False)
+    """How many captures it has."""
 
-    @property
-    def groups(self) -> int:
-        """How many captures it has."""
-        return sum(item.kind == PAREN for item in self.items) // 2
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "groups", sum(item.kind == PAREN for item in self.items) // 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,24 @@ AFTER_PARENT, AFTER_PREMATCH, AFTER_REGEX = "after_parent", "after_prematch", "a
 Test = Callable[[Event], bool]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Condition:
+    """One plain condition of a rule. Running needs `test`; the rest says what is asked, and where it is written.
+
+    `option` is the element's name (`match`, `field`, `srcip`, `time`, ...), `text` what it asks for. `subject` is
+    what `pattern` looks at: `log`, a name that `conditions.value_of` knows, or a dynamic field's name in lower
+    case as bytes; None where there is no pattern.
+    """
+
+    test: Test
+    option: str
+    line: int
+    text: bytes = b""
+    subject: str | bytes | None = None
+    pattern: Pattern | None = None
+    negated: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstSeen:
     """`<fts>` of a decoder: the fixed words, and its own dynamic fields in the order of extraction."""
@@ -98,7 +116,7 @@ class Search:
 class Rule:
     """One rule, ready to run; `number` counts rules from 0 and is where its state lies.
 
-    `tests` are the plain conditions. Then come, in this order and with effects on memory, `keeps_difference`
+    `tests` are those of the plain `conditions`. Then come, in this order and with effects on memory, `keeps_difference`
     (check_diff), `asks_first_seen` (if_fts), `lookups` (lists) and `search`. `feeds` are the windows that get
     an event which ends with this rule, one entry for each time.
     """
@@ -108,6 +126,7 @@ class Rule:
     category: str
     decoded_as: bytes | None = None
     tests: tuple[Test, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     keeps_difference: bool = False
     asks_first_seen: bool = False
     lookups: tuple[Test, ...] = ()

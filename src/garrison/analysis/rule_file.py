@@ -14,7 +14,7 @@ from garrison.analysis.conditions import BadCondition
 from garrison.analysis.event import MitreMark
 from garrison.analysis.osregex import BadPattern
 from garrison.analysis.patterns import OSMATCH, OSREGEX, STRING, MatchPattern, Pattern, compile_pattern
-from garrison.analysis.program import Test
+from garrison.analysis.program import Condition, Test
 from garrison.analysis.reading import CATEGORIES, LANGUAGES, Reading, language_of, shown
 from garrison.analysis.syntax import Element, read_elements
 from garrison.ground.errors import RuleError
@@ -69,7 +69,7 @@ class RuleText:
     description: bytes | None = None
     category: str | None = None
     decoded_as: bytes | None = None
-    tests: list[Test] = field(default_factory=list)
+    conditions: list[Condition] = field(default_factory=list)
     lists: list[ListCondition] = field(default_factory=list)
     if_sid: tuple[int, ...] | None = None
     if_level: int | None = None
@@ -223,7 +223,9 @@ class _RuleReader:
         rule.ignore_s = found.get("ignore", 0)
         rule.sorts_last = found.get("accuracy") == 0
         if found.get("maxsize"):
-            rule.tests.append(conditions.at_least(found["maxsize"]))
+            text = str(found["maxsize"]).encode()
+            test = conditions.at_least(found["maxsize"])
+            rule.conditions.append(Condition(test=test, option="maxsize", line=line, text=text))
 
     # -- elements ---------------------------------------------------------------------------------------------------
 
@@ -334,8 +336,17 @@ class _RuleReader:
         language = language_of(child, OSREGEX, LANGUAGES, self._reading)
         pattern = self._compile(child.text, language, child.line, f"<field name={shown(name)!r}>")
         if pattern is not None:
-            test = conditions.fits(conditions.dynamic(name), pattern, negated=self._negation(child))
-            self._rule.tests.append(test)
+            negated = self._negation(child)
+            condition = Condition(
+                test=conditions.fits(conditions.dynamic(name), pattern, negated=negated),
+                option="field",
+                line=child.line,
+                text=child.text,
+                subject=name.lower(),
+                pattern=pattern,
+                negated=negated,
+            )
+            self._rule.conditions.append(condition)
 
     def _compile(self, source: bytes, language: str, line: int, what: str) -> Pattern | None:
         try:
@@ -375,9 +386,16 @@ class _RuleReader:
 
     def _clock_test(self, child: Element, read: Callable[[str], Test]) -> None:
         try:
-            self._rule.tests.append(read(child.text.decode("latin-1")))
+            test = read(child.text.decode("latin-1"))
         except BadCondition as error:
             self._error(child.line, f"<{child.name}> is {shown(child.text)!r}", str(error))
+            return
+        self._plain(test, child)
+
+    def _plain(self, test: Test, child: Element) -> None:
+        self._rule.conditions.append(
+            Condition(test=test, option=child.name.lower(), line=child.line, text=child.text)
+        )
 
     def _if_sid(self, child: Element) -> None:
         text = child.text.decode("latin-1")
@@ -425,7 +443,7 @@ class _RuleReader:
                 f"known are {', '.join(conditions.COMPILED)}",
             )
         else:
-            self._rule.tests.append(test)
+            self._plain(test, child)
 
     def _options(self, child: Element) -> None:
         word = child.text.decode("latin-1")
@@ -497,9 +515,23 @@ class _RuleReader:
             if pattern is None:
                 continue
             if name in ("match", "regex"):
-                rule.tests.append(conditions.fits_log(pattern, negated=text.negated))
+                test, subject = conditions.fits_log(pattern, negated=text.negated), "log"
             else:
-                rule.tests.append(conditions.fits(conditions.value_of(name), pattern, negated=text.negated))
+                test, subject = (
+                    conditions.fits(conditions.value_of(name), pattern, negated=text.negated),
+                    name,
+                )
+            rule.conditions.append(
+                Condition(
+                    test=test,
+                    option=name,
+                    line=text.line,
+                    text=pattern.source,
+                    subject=subject,
+                    pattern=pattern,
+                    negated=text.negated,
+                )
+            )
 
     def _finish_networks(self) -> None:
         for name, (texts, negated, line) in self._networks.items():
@@ -508,6 +540,8 @@ class _RuleReader:
             except BadCondition as error:
                 self._error(line, f"<{name}> is no address", str(error))
                 continue
-            self._rule.tests.append(
-                conditions.in_networks(conditions.static(name), networks, negated=negated)
+            test = conditions.in_networks(conditions.static(name), networks, negated=negated)
+            text = ",".join(texts).encode()
+            self._rule.conditions.append(
+                Condition(test=test, option=name, line=line, text=text, subject=name, negated=negated)
             )
