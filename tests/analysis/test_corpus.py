@@ -9,18 +9,10 @@ from typing import Any
 import pytest
 
 from garrison.alerts.json_text import encode_json
-from garrison.analysis.compile import compile_program
-from garrison.analysis.load import load_folder
-from garrison.analysis.program import Program
 from garrison.cli.logtest import answer_all
-from tests.support.reference import ROOT, reference_path
+from tests.support.reference import ROOT, full_program
 
 FOLDER = ROOT / "ruleset"
-
-
-@cache
-def program() -> Program:
-    return compile_program(load_folder(reference_path("ruleset/full")))
 
 
 def lines(name: str) -> list[Any]:
@@ -48,7 +40,7 @@ def golden() -> dict[str, Any]:
 @pytest.mark.parametrize("group", cases())
 def test_cases(group: list[Any]) -> None:
     for case in group:
-        found = answer_all(program(), case["logs"], case["location"])
+        found = answer_all(full_program(), case["logs"], case["location"])
         expected = case["expected"]
         wanted = (expected["decoder"], expected["rule_id"], expected["level"])
         got = (found["decoder"], int(found["rule_id"]) if found["rule_id"] else None, found["level"])

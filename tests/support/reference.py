@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from garrison.analysis.compile import compile_program
+from garrison.analysis.load import load_folder
+from garrison.analysis.program import Program
 
 ROOT = Path(os.environ.get("GARRISON_REFERENCE", Path(__file__).resolve().parents[3] / "shared"))
 
@@ -21,6 +26,12 @@ def reference_path(relative: str) -> Path:
     if not path.exists():
         pytest.skip(f"reference data not present: {relative} (set GARRISON_REFERENCE to its folder)")
     return path
+
+
+@cache
+def full_program() -> Program:
+    """The full reference ruleset, compiled once a process; skips the calling test where it is absent."""
+    return compile_program(load_folder(reference_path("ruleset/full")))
 
 
 def vectors(relative: str) -> Any:

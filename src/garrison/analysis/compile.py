@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from garrison.analysis import cdb
 from garrison.analysis.decoder_file import read_decoder_file
-from garrison.analysis.decoder_tree import ForestBuilder, decoder_names
-from garrison.analysis.program import Program
+from garrison.analysis.decoder_tree import ForestBuilder, all_nodes, decoder_names
+from garrison.analysis.prefilter import NO_GATE, GateBook, Prefilter, is_available
+from garrison.analysis.program import DecoderForest, Program, Rule
 from garrison.analysis.reading import Reading
 from garrison.analysis.rule_file import read_rule_file
+from garrison.analysis.rule_index import index_tree
 from garrison.analysis.rule_tree import TreeBuilder
 from garrison.analysis.source import Source
 from garrison.ground.errors import Fault, RuleError
 
 
-def compile_program(source: Source) -> Program:
-    """The program of `source`; raises `RuleError` with every fault. Tolerated ones are `Program.warnings`."""
+def compile_program(source: Source, *, filters: bool = True) -> Program:
+    """The program of `source`; raises `RuleError` with every fault. Tolerated ones are `Program.warnings`.
+
+    `filters` False leaves out the over-all look at logs; verdicts are the same.
+    """
     faults: list[Fault] = list(source.faults)
     forest = ForestBuilder()
     for file in source.decoders:
@@ -36,14 +43,35 @@ def compile_program(source: Source) -> Program:
     if any(not fault.is_warning for fault in faults):
         raise RuleError(faults)
     tree.link()
+    prefilter = _gate_everything(forest.forest(), tree.rules) if filters else None
+    index_tree(tree.roots)
     return Program(
         decoders=forest.forest(),
         roots=tree.roots,
         rules=tree.rules,
         windows=tree.windows,
+        prefilter=prefilter,
         largest_frequency=largest,
         log_alert_level=source.thresholds.log_alert_level,
         decoder_names=names,
         lists=lists,
         warnings=tuple(faults),
     )
+
+
+def _gate_everything(forest: DecoderForest, rules: Iterable[Rule]) -> Prefilter | None:
+    """Numbers the gates of decoders and rules; None where the library that looks for them is missing."""
+    if not is_available():
+        return None
+    book = GateBook()
+    for node in all_nodes(forest):
+        if node.prematch is not None:
+            gate = node.prematch.gate(whole=not node.prematch_is_after_parent)
+            node.gate, node.needle = book.add(gate), gate.needle
+        if node.regex is not None:
+            node.regex_needle = node.regex.gate(whole=False).needle
+    for rule in rules:
+        looks = (each.pattern for each in rule.conditions if each.subject == "log" and not each.negated)
+        numbers = (book.add(pattern.gate(whole=True)) for pattern in looks if pattern is not None)
+        rule.gate = next((number for number in numbers if number != NO_GATE), NO_GATE)
+    return Prefilter(book.gates)

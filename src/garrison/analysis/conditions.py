@@ -63,6 +63,11 @@ def value_of(name: str) -> Value:
     return SPECIAL.get(name) or static(name)
 
 
+def value_at(subject: str | bytes) -> Value:
+    """The value that `Condition.subject` names: dynamic fields by bytes, all others by text."""
+    return dynamic(subject) if isinstance(subject, bytes) else value_of(subject)
+
+
 def fits(value: Value, pattern: Pattern, *, negated: bool) -> Test:
     """The field is there and fits the pattern (or does not, negated)."""
     test = pattern.test

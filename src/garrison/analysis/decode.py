@@ -11,10 +11,10 @@ from garrison.analysis.event import Event
 from garrison.analysis.fields import add_dynamic
 from garrison.analysis.patterns import PCRE2, Pattern
 from garrison.analysis.plugins import PLUGINS
+from garrison.analysis.prefilter import NO_GATE
 from garrison.analysis.program import (
     AFTER_PARENT,
     AFTER_PREMATCH,
-    NO_GATE,
     DecoderForest,
     DecoderNode,
     OrderWord,
@@ -165,6 +165,8 @@ class _Attempt:
             child = children[place]
             if child.prematch is None:
                 return place, after_root
+            if child.prematch.language != PCRE2:
+                self._left_over = ()
             if self._is_open(child):
                 start = after_root if child.prematch_is_after_parent else 0
                 end = self._after_match(child.prematch, start)
@@ -221,8 +223,9 @@ class _Attempt:
         """Runs the regex of `node`; the position behind it, None without a match."""
         pattern = node.regex
         assert pattern is not None
-        needle = node.needle if node.prematch is None else b""
-        if needle and needle not in self._low:
+        if node.regex_needle and node.regex_needle not in self._low:
+            if pattern.language != PCRE2:
+                self._left_over = ()
             return None
         subject = self._log[start:] if start else self._log
         found = pattern.extract(subject)

@@ -119,7 +119,7 @@ class RegexPattern:
     def _fast_test(self) -> Callable[[bytes], bool]:
         if any(not alternative.items and not alternative.at_end for alternative in self.alternatives):
             return lambda subject: True
-        values = self._exact_values()
+        values = self.exact_values()
         if values is not None:
             return lambda subject: subject.lower() in values
         if all(shape.is_exact for shape in self._shapes):
@@ -128,8 +128,8 @@ class RegexPattern:
             return self._guarded_test()
         return self._slow_test
 
-    def _exact_values(self) -> frozenset[bytes] | None:
-        """The texts that fit, where the pattern is a list of `^text$`."""
+    def exact_values(self) -> frozenset[bytes] | None:
+        """The lower-case texts that fit, where the pattern is a list of `^text$`."""
         values: set[bytes] = set()
         for alternative in self.alternatives:
             if not (alternative.at_start and alternative.at_end and alternative.items):
@@ -285,6 +285,15 @@ class Pcre2Pattern:
         if not whole or self.source.startswith(b"(*"):
             return Gate(is_caseless=False)
         return Gate(expression=self.source, is_caseless=False)
+
+
+def exact_values(pattern: Pattern) -> frozenset[bytes] | None:
+    """The lower-case texts of which a subject in lower case must be one; None where no such list is known."""
+    if isinstance(pattern, RegexPattern):
+        return pattern.exact_values()
+    if isinstance(pattern, MatchPattern):
+        return pattern.compiled.exact_values()
+    return frozenset({pattern.source.lower()}) if isinstance(pattern, StringPattern) else None
 
 
 def compile_pattern(source: bytes, language: str) -> Pattern:

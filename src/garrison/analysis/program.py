@@ -7,14 +7,15 @@ open. -1 stands for no gate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from garrison.analysis.event import DecoderCard, Event, RuleCard
-from garrison.analysis.patterns import Gate, Pattern
+from garrison.analysis.patterns import Pattern
+from garrison.analysis.prefilter import NO_GATE, Prefilter
 from garrison.ground.errors import Fault
 
-NO_GATE = -1
 AFTER_PARENT, AFTER_PREMATCH, AFTER_REGEX = "after_parent", "after_prematch", "after_regex"
 
 Test = Callable[[Event], bool]
@@ -76,6 +77,7 @@ class DecoderNode:
     children: list[DecoderNode] = field(default_factory=list)
     gate: int = NO_GATE
     needle: bytes = b""
+    regex_needle: bytes = b""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,12 +140,24 @@ class Rule:
     gate: int = NO_GATE
 
 
+class Branch(Protocol):
+    """Siblings of which only some are worth a trial."""
+
+    def candidates(self, event: Event, gates: Collection[int]) -> Sequence[RuleNode]:
+        """Those that may fit `event`, in the order of trial; the rest certainly refuse."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class RuleNode:
-    """A place of a rule in the tree; a rule may have several. Children are in the order of trial."""
+    """A place of a rule in the tree; a rule may have several. Children are in the order of trial.
+
+    `branches` are the children by name of the event's decoder (None: any other), where there are many.
+    """
 
     rule: Rule
     children: list[RuleNode] = field(default_factory=list)
+    branches: dict[bytes | None, Branch] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -154,7 +168,7 @@ class Program:
     roots: list[RuleNode] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     windows: int = 0
-    gates: tuple[Gate, ...] = ()
+    prefilter: Prefilter | None = None
     largest_frequency: int = 0
     log_alert_level: int = 3
     decoder_names: frozenset[bytes] = frozenset()

@@ -223,9 +223,10 @@ class _RuleReader:
         rule.ignore_s = found.get("ignore", 0)
         rule.sorts_last = found.get("accuracy") == 0
         if found.get("maxsize"):
-            text = str(found["maxsize"]).encode()
-            test = conditions.at_least(found["maxsize"])
-            rule.conditions.append(Condition(test=test, option="maxsize", line=line, text=text))
+            least = found["maxsize"]
+            test = conditions.at_least(least)
+            condition = Condition(test=test, option="maxsize", line=line, text=b"%d" % least)
+            rule.conditions.append(condition)
 
     # -- elements ---------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ Source: spec/analysis.md 1, 2, 11, 13.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from garrison.analysis.decode import Decoding
 from garrison.analysis.event import LOCAL_AGENT, Arrival, Event, Verdict
 from garrison.analysis.memory import Accumulator, Differences, FirstSeenLines
@@ -23,15 +25,25 @@ NOT_YET = frozenset("389dep")
 
 
 class Analyzer:
-    """A program with memory: counters, windows of earlier events, first-time-seen lines."""
+    """A program with memory: counters, windows of earlier events, first-time-seen lines.
+
+    `tries_all` leaves every short cut out: the slow way to the same verdicts, which tests compare with.
+    """
 
     def __init__(
-        self, program: Program, *, host_name: bytes, memory_size: int = 8192, is_log_test: bool = False
+        self,
+        program: Program,
+        *,
+        host_name: bytes,
+        memory_size: int = 8192,
+        is_log_test: bool = False,
+        tries_all: bool = False,
     ) -> None:
         self.program = program
         self._short_name = host_name.partition(b".")[0]
         self._is_log_test = is_log_test
         self._decoding = Decoding(program.decoders)
+        self._scanner = program.prefilter.scanner() if program.prefilter and not tries_all else None
         self._earlier = EarlierEvents(program, memory_size)
         self._first_seen = FirstSeenLines()
         self._differences = Differences()
@@ -48,10 +60,11 @@ class Analyzer:
             return None
         if arrival.queue in NOT_YET:
             return Verdict(event=event)
-        node = self._decoding.decode(event, None, follows_blank=self._follows_blank)
+        gates = self._scanner.scan(event.log) if self._scanner is not None else None
+        node = self._decoding.decode(event, gates, follows_blank=self._follows_blank)
         if node is not None and event.decoder is not None and event.decoder.accumulates:
             self._accumulator.add_up(event)
-        walk = _Walk(self, event, node)
+        walk = _Walk(self, event, node, gates)
         for root in self.program.roots:
             if root.rule.category == event.category:
                 answer = walk.check(root)
@@ -145,11 +158,14 @@ class Analyzer:
 class _Walk:
     """One event on its way through the rule tree."""
 
-    __slots__ = ("_analyzer", "_event", "_name", "_node", "parent", "previous", "previous_log")
+    __slots__ = ("_analyzer", "_event", "_gates", "_name", "_node", "parent", "previous", "previous_log")
 
-    def __init__(self, analyzer: Analyzer, event: Event, node: DecoderNode | None) -> None:
+    def __init__(
+        self, analyzer: Analyzer, event: Event, node: DecoderNode | None, gates: Collection[int] | None
+    ) -> None:
         self._analyzer = analyzer
         self._event = event
+        self._gates = gates
         self._node = node
         self._name = event.decoder.name if event.decoder else None
         self.previous: dict[int, bytes] = {}
@@ -167,7 +183,11 @@ class _Walk:
                 return None
         if not self._holds_in_memory(rule):
             return None
-        for child in node.children:
+        children: Sequence[RuleNode] = node.children
+        if self._gates is not None and node.branches:
+            branch = node.branches.get(self._name) or node.branches[None]
+            children = branch.candidates(event, self._gates)
+        for child in children:
             answer = self.check(child)
             if answer is not None:
                 if self.parent is None:
