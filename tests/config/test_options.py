@@ -205,7 +205,12 @@ def read(config: ManagerConfig | AgentConfig, field: str) -> Any:
 
 
 def cases(options: list[tuple[str, str, Any, str, Any, tuple[str, str] | None]]) -> list[Any]:
-    return [pytest.param(*case, id=f"{case[1]}={case[4]}") for case in options]
+    return [pytest.param(*case, id=f"{case[1]}={shown(case[4])}") for case in options]
+
+
+def shown(value: object) -> str:
+    """The same text in every process, which sets do not have by themselves."""
+    return ",".join(sorted(map(str, value))) if isinstance(value, set | frozenset) else str(value)
 
 
 def check(
