@@ -70,18 +70,16 @@ def value_at(subject: str | bytes) -> Value:
 
 def fits(value: Value, pattern: Pattern, *, negated: bool) -> Test:
     """The field is there and fits the pattern (or does not, negated)."""
-    test = pattern.test
     if negated:
-        return lambda event: (found := value(event)) is not None and not test(found)
-    return lambda event: (found := value(event)) is not None and test(found)
+        return lambda event: (found := value(event)) is not None and not pattern.test(found)
+    return lambda event: (found := value(event)) is not None and pattern.test(found)
 
 
 def fits_log(pattern: Pattern, *, negated: bool) -> Test:
     """The log fits the pattern (or does not, negated)."""
-    test = pattern.test
     if negated:
-        return lambda event: not test(event.log)
-    return lambda event: test(event.log)
+        return lambda event: not pattern.test(event.log)
+    return lambda event: pattern.test(event.log)
 
 
 def read_network(text: str) -> _Network | None:

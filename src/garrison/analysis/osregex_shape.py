@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 from garrison.analysis.osregex import ALL, LITERAL, ONE, PAREN, PLUS, STAR, Alternative, Item
 
@@ -39,18 +40,44 @@ class Tail:
         return end if start < end < length else start - 1
 
 
-@dataclass(frozen=True, slots=True)
 class Shape:
-    """The stand-ins of one alternative; None where there is none.
+    """The stand-ins of one alternative; None where there is none. They are compiled when first used.
 
     `begin` finds the first place where `strict` may be tried, None when that is the start of the subject.
     """
 
-    loose: re.Pattern[bytes] | None
-    is_exact: bool
-    strict: re.Pattern[bytes] | None
-    begin: re.Pattern[bytes] | None
-    tail: Tail | None
+    def __init__(
+        self,
+        loose: bytes | None,
+        is_exact: bool,
+        strict: bytes | None,
+        begin: bytes | None,
+        tail: Tail | None,
+    ) -> None:
+        self.loose_source = loose
+        self.is_exact = is_exact
+        self._strict_source = strict
+        self._begin_source = begin
+        self.tail = tail
+
+    @cached_property
+    def loose(self) -> re.Pattern[bytes] | None:
+        """Fits wherever the walk does."""
+        return _compiled(self.loose_source)
+
+    @cached_property
+    def strict(self) -> re.Pattern[bytes] | None:
+        """One attempt of the walk."""
+        return _compiled(self._strict_source)
+
+    @cached_property
+    def begin(self) -> re.Pattern[bytes] | None:
+        """The first place for an attempt."""
+        return _compiled(self._begin_source)
+
+
+def _compiled(source: bytes | None) -> re.Pattern[bytes] | None:
+    return None if source is None else re.compile(source, _FLAGS)
 
 
 def shape_of(alternative: Alternative) -> Shape:
@@ -58,15 +85,11 @@ def shape_of(alternative: Alternative) -> Shape:
     solid = [item for item in alternative.items if item.kind != PAREN]
     if not solid or _has_neighboring_parens(alternative):
         return Shape(None, False, None, None, None)
-    loose = loose_expression(alternative)
-    is_exact = _is_exact(alternative, solid)
-    strict = _strict_expression(alternative)
-    begin = _begin_expression(alternative, solid)
     return Shape(
-        loose=re.compile(loose, _FLAGS) if loose is not None else None,
-        is_exact=is_exact,
-        strict=re.compile(strict, _FLAGS) if strict is not None else None,
-        begin=re.compile(begin, _FLAGS) if begin is not None else None,
+        loose=loose_expression(alternative),
+        is_exact=_is_exact(alternative, solid),
+        strict=_strict_expression(alternative),
+        begin=_begin_expression(alternative, solid),
         tail=_tail(alternative),
     )
 
@@ -76,6 +99,7 @@ def _has_neighboring_parens(alternative: Alternative) -> bool:
     return any(a.kind == PAREN == b.kind for a, b in itertools.pairwise(items))
 
 
+@cache
 def _set(members: frozenset[int]) -> bytes:
     """A bracket expression, or the shortest equal form."""
     if members == ALL or len(members) == 256:

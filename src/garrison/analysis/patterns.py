@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import pcre2
@@ -113,8 +114,16 @@ class RegexPattern:
         self.source = source
         self.alternatives = osregex.parse(source)
         self._has_groups = osregex.alternative_has_groups(self.alternatives)
-        self._shapes = tuple(shape_of(alternative) for alternative in self.alternatives)
+        self.test: Callable[[bytes], bool] = self._first_test
+
+    @cached_property
+    def _shapes(self) -> tuple[Shape, ...]:
+        return tuple(shape_of(alternative) for alternative in self.alternatives)
+
+    def _first_test(self, subject: bytes) -> bool:
+        """Most patterns of a ruleset are never asked: the quickest way is looked for when one is."""
         self.test = self._fast_test()
+        return self.test(subject)
 
     def _fast_test(self) -> Callable[[bytes], bool]:
         if any(not alternative.items and not alternative.at_end for alternative in self.alternatives):
@@ -124,7 +133,7 @@ class RegexPattern:
             return lambda subject: subject.lower() in values
         if all(shape.is_exact for shape in self._shapes):
             return self._exact_test()
-        if all(shape.loose is not None for shape in self._shapes):
+        if all(shape.loose_source is not None for shape in self._shapes):
             return self._guarded_test()
         return self._slow_test
 
@@ -153,7 +162,7 @@ class RegexPattern:
         return lambda subject: search(subject.lower()) is not None
 
     def _joined_loose(self) -> bytes:
-        return b"|".join(shape.loose.pattern for shape in self._shapes if shape.loose is not None)
+        return b"|".join(shape.loose_source for shape in self._shapes if shape.loose_source is not None)
 
     def _guarded_test(self) -> Callable[[bytes], bool]:
         search = re.compile(self._joined_loose(), re.DOTALL).search

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from garrison.analysis.patterns import Gate
@@ -56,29 +56,17 @@ class Prefilter:
     def __init__(self, gates: Sequence[tuple[bytes, bool]]) -> None:
         if hyperscan is None:
             raise ImportError("hyperscan is not installed")
-        self.always: frozenset[int] = frozenset()
-        numbers = list(range(len(gates)))
         flags = [_flags(is_caseless) for _, is_caseless in gates]
+        ours = [number for number, (_, is_caseless) in enumerate(gates) if is_caseless]
+        foreign = [number for number in range(len(gates)) if not gates[number][1]]
+        taken = _settle(gates, flags, foreign)
         try:
-            self._database = _compile(gates, numbers, flags)
+            self._database = _compile(gates, flags, ours + taken)
         except hyperscan.error:
-            numbers, flags = self._settle(gates, flags)
-            self._database = _compile(gates, numbers, flags)
-
-    def _settle(self, gates: Sequence[tuple[bytes, bool]], flags: list[int]) -> tuple[list[int], list[int]]:
-        """What the library takes: as written, else as an approximation of its own, else not at all."""
-        taken, settled = [], []
-        for number, flag in enumerate(flags):
-            for choice in (flag, flag | hyperscan.HS_FLAG_PREFILTER):
-                try:
-                    _compile(gates, [number], [choice])
-                except hyperscan.error:
-                    continue
-                taken.append(number)
-                settled.append(choice)
-                break
-        self.always = frozenset(range(len(gates))).difference(taken)
-        return taken, settled
+            taken += _settle(gates, flags, ours)
+            self._database = _compile(gates, flags, taken)
+            ours = []
+        self.always = frozenset(range(len(gates))).difference(ours, taken)
 
     def scanner(self) -> Scanner:
         """A scanner with working memory of its own; one thread at a time may use it."""
@@ -110,11 +98,31 @@ def _flags(is_caseless: bool) -> int:
     return int(common | (hyperscan.HS_FLAG_CASELESS if is_caseless else 0))
 
 
-def _compile(gates: Sequence[tuple[bytes, bool]], numbers: list[int], flags: list[int]) -> Any:
+def _settle(gates: Sequence[tuple[bytes, bool]], flags: list[int], numbers: Sequence[int]) -> list[int]:
+    """Those of `numbers` that the library takes: as written, else as a looser stand-in, which `flags` then says."""
+    taken = []
+    for number in numbers:
+        for flag in (0, hyperscan.HS_FLAG_PREFILTER):
+            try:
+                _compile(gates, {number: flags[number] | flag}, [number])
+            except hyperscan.error:
+                continue
+            flags[number] |= flag
+            taken.append(number)
+            break
+    return taken
+
+
+def _compile(
+    gates: Sequence[tuple[bytes, bool]], flags: Sequence[int] | Mapping[int, int], numbers: Sequence[int]
+) -> Any:
     if not numbers:
         return None
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
-        expressions=[gates[number][0] for number in numbers], ids=numbers, elements=len(numbers), flags=flags
+        expressions=[gates[number][0] for number in numbers],
+        ids=list(numbers),
+        elements=len(numbers),
+        flags=[flags[number] for number in numbers],
     )
     return database

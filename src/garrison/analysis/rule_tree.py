@@ -111,7 +111,8 @@ class TreeBuilder:
             group = text.matched_group
         if group is not None:
             fits = osmatch.compile_word_match(group)
-            return [node for node in self._nodes if fits(node.rule.card.groups)]
+            fitting = {groups for groups in {node.rule.card.groups for node in self._nodes} if fits(groups)}
+            return [node for node in self._nodes if node.rule.card.groups in fitting]
         root = next((node for node in self._roots if node.rule.category == rule.category), None)
         if root is None:
             reading.warn(
