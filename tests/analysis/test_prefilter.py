@@ -7,9 +7,11 @@ import random
 from collections.abc import Iterable, Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from garrison.analysis.event import Arrival, Verdict
-from garrison.analysis.patterns import Gate, compile_pattern
+from garrison.analysis.patterns import compile_pattern
 from garrison.analysis.prefilter import NO_GATE, GateBook, Prefilter
 from garrison.analysis.run import Analyzer
 from tests.support.reference import ROOT, full_program, reference_path
@@ -88,28 +90,49 @@ def mangled(logs: list[bytes], dice: random.Random, count: int) -> Iterator[byte
 def test_gates_are_numbered_once() -> None:
     book = GateBook()
     numbers = [
-        book.add(compile_pattern(source, language).gate(whole=True))
+        book.add(compile_pattern(source, language).required())
         for source, language in [
             (b"error", "osmatch"),
-            (b"ERROR", "osmatch"),
+            (b"^ERROR$", "osmatch"),
             (b"!error", "osmatch"),
-            (b"error", "pcre2"),
+            (b"(?i)error", "pcre2"),
             (b"^", "osmatch"),
+            (rb"\d+", "osregex"),
+            (rb"one|two", "osregex"),
         ]
     ]
-    assert numbers == [0, 0, NO_GATE, 1, NO_GATE]
+    assert numbers == [0, 0, NO_GATE, 0, NO_GATE, NO_GATE, 1]
 
 
-def test_what_the_library_does_not_take_counts_as_open() -> None:
-    expressions = [rb"a{1,40000}", rb"(x)\1", rb"y++z", rb"plain"]
+def test_open_are_the_gates_of_which_a_text_occurs() -> None:
     book = GateBook()
-    for expression in expressions:
-        book.add(Gate(expression=expression, is_caseless=False))
+    for texts in ({b"failed"}, {b"root", b"admin"}, {b"x" * 80}, {b"never"}):
+        book.add(frozenset(texts))
     scanner = Prefilter(book.gates).scanner()
-    assert scanner.scan(b"nothing") == {0}
-    assert scanner.scan(b"xx yyz plain") == {0, 1, 2, 3}
-    assert scanner.scan(b"") == {0}
+    assert scanner.scan(b"nothing of it") == set()
+    assert scanner.scan(b"FAILED for Admin") == {0, 1}
+    assert scanner.scan(b"x" * 80) == {2}
+    assert scanner.scan(b"") == set()
+    assert scanner.failures == 0
 
 
 def test_nothing_to_look_for_is_nothing_found() -> None:
     assert Prefilter(()).scanner().scan(b"any") == set()
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(
+        st.binary(min_size=2, max_size=12).filter(lambda text: b"\0" not in text), min_size=1, max_size=60
+    ),
+    st.data(),
+)
+def test_the_library_finds_every_text(texts: list[bytes], data: st.DataObject) -> None:
+    lowered = [text.lower() for text in texts]
+    book = GateBook()
+    for text in lowered:
+        book.add(frozenset({text}))
+    pieces = st.one_of(st.sampled_from(texts), st.binary(max_size=40))
+    log = b"".join(data.draw(st.lists(pieces, max_size=30)))
+    wanted = {number for number, (text,) in enumerate(map(tuple, book.gates)) if text in log.lower()}
+    assert Prefilter(book.gates).scanner().scan(log) == wanted

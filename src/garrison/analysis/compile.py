@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from garrison.analysis import cdb
 from garrison.analysis.decoder_file import read_decoder_file
 from garrison.analysis.decoder_tree import ForestBuilder, all_nodes, decoder_names
-from garrison.analysis.prefilter import NO_GATE, GateBook, Prefilter, is_available
+from garrison.analysis.prefilter import Gate, GateBook, Prefilter
 from garrison.analysis.program import DecoderForest, Program, Rule
 from garrison.analysis.reading import Reading
 from garrison.analysis.rule_file import read_rule_file
@@ -61,17 +61,21 @@ def compile_program(source: Source, *, filters: bool = True) -> Program:
 
 def _gate_everything(forest: DecoderForest, rules: Iterable[Rule]) -> Prefilter | None:
     """Numbers the gates of decoders and rules; None where the library that looks for them is missing."""
-    if not is_available():
+    if not Prefilter.is_available():
         return None
     book = GateBook()
     for node in all_nodes(forest):
         if node.prematch is not None:
-            gate = node.prematch.gate(whole=not node.prematch_is_after_parent)
-            node.gate, node.needle = book.add(gate), gate.needle
+            node.gate = book.add(node.prematch.required())
         if node.regex is not None:
-            node.regex_needle = node.regex.gate(whole=False).needle
+            node.regex_gate = book.add(node.regex.required())
     for rule in rules:
         looks = (each.pattern for each in rule.conditions if each.subject == "log" and not each.negated)
-        numbers = (book.add(pattern.gate(whole=True)) for pattern in looks if pattern is not None)
-        rule.gate = next((number for number in numbers if number != NO_GATE), NO_GATE)
+        required = (pattern.required() for pattern in looks if pattern is not None)
+        rule.gate = book.add(max(required, key=_telling, default=frozenset()))
     return Prefilter(book.gates)
+
+
+def _telling(texts: Gate) -> tuple[int, int]:
+    """Orders what patterns require by how seldom it is there: long texts, and few of them."""
+    return min(map(len, texts), default=0), -len(texts)

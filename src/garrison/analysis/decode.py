@@ -87,13 +87,11 @@ class _Attempt:
         "_hits",
         "_left_over",
         "_log",
-        "_low",
     )
 
     def __init__(self, event: Event, hits: Collection[int] | None, follows_blank: bool) -> None:
         self._event = event
         self._log = event.log
-        self._low = event.log.lower()
         self._hits = hits
         self._follows_blank = follows_blank
         self._left_over: tuple[bytes, ...] = ()
@@ -134,9 +132,7 @@ class _Attempt:
         return owner
 
     def _is_open(self, node: DecoderNode) -> bool:
-        if self._hits is not None and node.gate != NO_GATE:
-            return node.gate in self._hits
-        return not node.needle or node.needle in self._low
+        return self._hits is None or node.gate == NO_GATE or node.gate in self._hits
 
     def _after_match(self, pattern: Pattern, start: int) -> int | None:
         """The position behind a match of `pattern` in the log from `start` on; None without a match."""
@@ -223,7 +219,7 @@ class _Attempt:
         """Runs the regex of `node`; the position behind it, None without a match."""
         pattern = node.regex
         assert pattern is not None
-        if node.regex_needle and node.regex_needle not in self._low:
+        if self._hits is not None and node.regex_gate != NO_GATE and node.regex_gate not in self._hits:
             if pattern.language != PCRE2:
                 self._left_over = ()
             return None

@@ -4,7 +4,7 @@
     pattern.find(subject)      index of the last byte matched, None without a match
     pattern.extract(subject)   the same with the captures
 
-`gate` tells an over-all filter what must occur in a log before a pattern can fit at all.
+`required` tells an over-all filter what must occur in a log before a pattern can fit at all.
 Source: spec/analysis.md 5; spec/analysis-1-decoding.md 3.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -20,21 +19,10 @@ import pcre2
 
 from garrison.analysis import osmatch, osregex
 from garrison.analysis.osregex import BadPattern, Found
-from garrison.analysis.osregex_shape import Shape, longest_literal, loose_expression, shape_of
+from garrison.analysis.osregex_shape import Shape, longest_literal, shape_of
+from garrison.analysis.pcre2_literals import required_literals
 
 OSMATCH, OSREGEX, PCRE2, STRING = "osmatch", "osregex", "pcre2", "string"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """A necessary condition over the whole log: an ordinary expression that must occur somewhere in it.
-
-    `needle` is a text in lower case that surely occurs in a log that fits, empty when none is known.
-    """
-
-    expression: bytes | None = None
-    is_caseless: bool = True
-    needle: bytes = b""
 
 
 class Pattern(Protocol):
@@ -55,8 +43,8 @@ class Pattern(Protocol):
         """The match with its captures, None without a match."""
         ...
 
-    def gate(self, *, whole: bool) -> Gate:
-        """What must occur in the log; `whole` says that the subject is always the whole log."""
+    def required(self) -> frozenset[bytes]:
+        """Lower-case texts, one of which surely occurs in every subject that fits; empty when none is known."""
         ...
 
 
@@ -76,12 +64,11 @@ class MatchPattern:
     def extract(self, subject: bytes) -> Found | None:
         return Found(0) if self.test(subject) else None
 
-    def gate(self, *, whole: bool) -> Gate:
+    def required(self) -> frozenset[bytes]:
         choices = self.compiled.choices
         if self.compiled.is_negated or any(not choice.text for choice in choices):
-            return Gate()
-        expression = b"|".join(choice.expression() for choice in choices) if whole else None
-        return Gate(expression=expression, needle=choices[0].text if len(choices) == 1 else b"")
+            return frozenset()
+        return frozenset(choice.text for choice in choices)
 
 
 class StringPattern:
@@ -101,8 +88,8 @@ class StringPattern:
     def extract(self, subject: bytes) -> Found | None:
         return Found(len(subject) - 1) if subject == self.source else None
 
-    def gate(self, *, whole: bool) -> Gate:
-        return Gate()
+    def required(self) -> frozenset[bytes]:
+        return frozenset({self.source.lower()} - {b""})
 
 
 class RegexPattern:
@@ -220,12 +207,9 @@ class RegexPattern:
             return Found(last)
         return Found(last, tuple(subject[slice(*match.span(group))] for group in range(1, count + 1)))
 
-    def gate(self, *, whole: bool) -> Gate:
-        pieces = [loose_expression(a, keeps_start=whole) for a in self.alternatives]
-        needle = longest_literal(self.alternatives[0]) if len(self.alternatives) == 1 else b""
-        if any(piece is None for piece in pieces):
-            return Gate(needle=needle)
-        return Gate(expression=b"|".join(piece for piece in pieces if piece is not None), needle=needle)
+    def required(self) -> frozenset[bytes]:
+        texts = frozenset(map(longest_literal, self.alternatives))
+        return frozenset() if b"" in texts else texts
 
 
 def _strict_match(shape: Shape, low: bytes) -> tuple[re.Match[bytes] | None, bool]:
@@ -290,10 +274,8 @@ class Pcre2Pattern:
             groups.pop()
         return Found(match.end() - 1, tuple(group or b"" for group in groups))
 
-    def gate(self, *, whole: bool) -> Gate:
-        if not whole or self.source.startswith(b"(*"):
-            return Gate(is_caseless=False)
-        return Gate(expression=self.source, is_caseless=False)
+    def required(self) -> frozenset[bytes]:
+        return required_literals(self.source)
 
 
 def exact_values(pattern: Pattern) -> frozenset[bytes] | None:

@@ -76,8 +76,7 @@ class DecoderNode:
     goes_on: bool = False
     children: list[DecoderNode] = field(default_factory=list)
     gate: int = NO_GATE
-    needle: bytes = b""
-    regex_needle: bytes = b""
+    regex_gate: int = NO_GATE
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,7 +119,8 @@ class Rule:
 
     `tests` are those of the plain `conditions`. Then come, in this order and with effects on memory, `keeps_difference`
     (check_diff), `asks_first_seen` (if_fts), `lookups` (lists) and `search`. `feeds` are the windows that get
-    an event which ends with this rule, one entry for each time.
+    an event which ends with this rule, one entry for each time. `definition` is equal for two rules of two programs
+    only if their texts say the same.
     """
 
     number: int
@@ -138,6 +138,7 @@ class Rule:
     describe: Callable[[Event], bytes] = field(default=lambda event: b"")
     feeds: tuple[int, ...] = ()
     gate: int = NO_GATE
+    definition: bytes = b""
 
 
 class Branch(Protocol):
