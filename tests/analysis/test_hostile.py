@@ -88,8 +88,9 @@ def test_all_faults_are_told_at_once_with_file_line_and_rule() -> None:
     with pytest.raises(RuleError) as error:
         compile_program(Source(rules=(SourceFile(path="my.xml", text=text),)))
     told = [(fault.line, fault.found) for fault in error.value.faults if not fault.is_warning]
-    assert [line for line, _ in told] == [2, 8, 6, 7]
-    assert "attribute level is '99'" in told[0][1]
-    assert "unknown element <nonsense>" in told[1][1] and "200002" in told[1][1]
-    assert "without a description" in told[2][1]
-    assert "does not compile" in told[3][1]
+    assert told == [
+        (2, 'rule 200001: level="99"'),
+        (6, "rule 200002: a rule without a description"),
+        (7, "rule 200002: <regex> does not compile as osregex: '|' inside a parenthesis"),
+        (8, "rule 200002: unknown element <nonsense>"),
+    ]

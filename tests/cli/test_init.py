@@ -227,6 +227,6 @@ def test_rules_are_checked_the_same_way(tmp_path: Path, capsys: pytest.CaptureFi
     )
     assert main(["check-rules", str(tmp_path)]) == 1
     told = capsys.readouterr()
-    assert "a.xml:2: error: unknown element <nonsense> in rule 1" in told.err
+    assert "a.xml:2: error: rule 1: unknown element <nonsense>" in told.err
     assert "the ruleset does not load" in told.out
     assert main(["check-rules", str(tmp_path / "nowhere")]) == 1

@@ -38,7 +38,7 @@ def read_list(text: bytes) -> dict[bytes, bytes]:
 
 def _pair(line: bytes) -> tuple[bytes, bytes] | None:
     quote = line.find(b'"')
-    if quote >= 0 and b":" in line[quote + 1 :]:
+    if 0 <= quote < line.find(b":"):
         key, closed, rest = line[quote + 1 :].partition(b'"')
         if not closed:
             return None
@@ -59,20 +59,19 @@ def _pair(line: bytes) -> tuple[bytes, bytes] | None:
 
 
 def address_keys(value: bytes) -> list[bytes]:
-    """The keys under which an address is looked up: itself, then its prefixes that end in a dot."""
+    """The keys under which an address is looked up: itself, then its prefixes that end in a dot, the longest first."""
     keys = [value]
-    rest = value.rstrip(b".")
-    while (place := rest.rfind(b".")) >= 0:
-        rest = rest[:place]
-        keys.append(rest + b".")
+    place = len(value)
+    while (place := value.rfind(b".", 0, place)) >= 0:
+        keys.append(value[: place + 1])
     return keys
 
 
 def look_up(kind: str, table: Table, check: MatchPattern | None) -> Callable[[bytes], bool]:
-    """The test of a present field's value."""
+    """The test of a present field's value. Without `check` no value fits."""
 
     def value_fits(found: bytes | None) -> bool:
-        return found is not None and (check is None or check.test(found))
+        return found is not None and check is not None and check.test(found)
 
     def by_address(value: bytes) -> bytes | None:
         return next((table[key] for key in address_keys(value) if key in table), None)

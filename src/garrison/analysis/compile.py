@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from garrison.analysis import cdb
@@ -16,6 +17,9 @@ from garrison.analysis.rule_tree import TreeBuilder
 from garrison.analysis.source import Source
 from garrison.ground.errors import Fault, RuleError
 
+_ANY_DECODER = re.compile(rb"""<decoder\b[^>]*?\bname=["']([^"'<>]+)["']""", re.IGNORECASE)
+"""Decoders of a file that cannot be used: that they are missing is told once, not for each rule that names them."""
+
 
 def compile_program(source: Source, *, filters: bool = True) -> Program:
     """The program of `source`; raises `RuleError` with every fault. Tolerated ones are `Program.warnings`.
@@ -23,23 +27,28 @@ def compile_program(source: Source, *, filters: bool = True) -> Program:
     `filters` False leaves out the over-all look at logs; verdicts are the same.
     """
     faults: list[Fault] = list(source.faults)
+    missing: set[bytes] = set()
     forest = ForestBuilder()
     for file in source.decoders:
         reading = Reading(file.path)
         for decoder in read_decoder_file(file.text, reading):
             if decoder.node is not None:
                 forest.add(decoder, reading)
-        faults += reading.faults
+        faults += reading.in_order
+        if reading.has_errors:
+            missing.update(found[1] for found in _ANY_DECODER.finditer(file.text))
     names = decoder_names(forest.forest())
     lists = {name: cdb.read_list(text) for name, text in source.lists.items()}
-    tree = TreeBuilder(source.thresholds, names, lists)
+    tree = TreeBuilder(source.thresholds, names | missing, lists)
     largest = 0
     for file in source.rules:
         reading = Reading(file.path)
-        for rule in read_rule_file(file.text, reading):
+        rules = read_rule_file(file.text, reading)
+        tree.miss(reading.broken)
+        for rule in rules:
             tree.add(rule, reading)
             largest = max(largest, rule.frequency or 0)
-        faults += reading.faults
+        faults += reading.in_order
     if any(not fault.is_warning for fault in faults):
         raise RuleError(faults)
     tree.link()

@@ -10,14 +10,13 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from garrison.analysis.event import Event
 from garrison.analysis.patterns import Pattern
 from garrison.analysis.program import Test
 
 Value = Callable[[Event], bytes | None]
-
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -82,34 +81,57 @@ def fits_log(pattern: Pattern, *, negated: bool) -> Test:
     return lambda event: pattern.test(event.log)
 
 
-def read_network(text: str) -> _Network | None:
-    """The network of an address condition; None for `any`. A leading `!` has no meaning."""
+class Network(NamedTuple):
+    """The addresses of one version of which the bits under `mask` are those of `base`."""
+
+    version: int
+    base: int
+    mask: int
+
+
+_MAPPED = re.compile(r"::ffff:(?=\d+\.)", re.IGNORECASE)
+
+
+def read_network(text: str) -> Network | None:
+    """The network of an address condition; None for `any`. A leading `!` has no meaning. Raises `BadCondition`."""
     text = text.strip().removeprefix("!")
     if text == "any":
         return None
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError as error:
-        raise BadCondition("an address, a network such as 10.0.0.0/8, or any") from error
-    address = network.network_address
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped and network.prefixlen == 128:
-        return ipaddress.ip_network(str(address.ipv4_mapped))
-    return network
+    address, slash, suffix = _MAPPED.sub("", text, count=1).partition("/")
+    found = _address(address.encode("utf-8", "replace"))
+    mask = None if found is None else _mask(found[0], suffix if slash else "")
+    if found is None or mask is None or (slash and not suffix):
+        raise BadCondition("an address, a network such as 10.0.0.0/8 or 10.0.0.0/255.0.0.0, or any")
+    return Network(found[0], found[1] & mask, mask)
+
+
+def _mask(version: int, suffix: str) -> int | None:
+    """The mask of `/suffix`, all bits without one; None where it is none."""
+    width = 32 if version == 4 else 128
+    if version == 4 and "." in suffix:
+        dotted = _address(suffix.encode("utf-8", "replace"))
+        return None if dotted is None else dotted[1]
+    if suffix and not (suffix.isascii() and suffix.isdigit() and int(suffix[:4]) <= width):
+        return None
+    bits = int(suffix[:4]) if suffix else width
+    return (1 << width) - (1 << (width - bits))
 
 
 @lru_cache(maxsize=8192)
-def _address(text: bytes) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _address(text: bytes) -> tuple[int, int] | None:
+    """(version, number) of an address as events hold it; None for any other text, also one with a zone."""
     try:
         address = ipaddress.ip_address(text.decode("ascii"))
     except ValueError:
         return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        return address.ipv4_mapped
-    return address
+    return None if b"%" in text else (address.version, int(address))
 
 
-def in_networks(value: Value, networks: Sequence[_Network | None], *, negated: bool) -> Test:
-    """The field's address is in one of the networks. What is no address fits only the negation."""
+def in_networks(value: Value, networks: Sequence[Network | None], *, negated: bool) -> Test:
+    """The field's address is in one of the networks. What is no address fits only the negation.
+
+    Versions never mix: `::ffff:10.0.0.1` in an event is no IPv4 address.
+    """
 
     def test(event: Event) -> bool:
         found = value(event)
@@ -118,7 +140,10 @@ def in_networks(value: Value, networks: Sequence[_Network | None], *, negated: b
         address = _address(found)
         if address is None:
             return negated
-        inside = any(net is None or (net.version == address.version and address in net) for net in networks)
+        version, number = address
+        inside = any(
+            net is None or (net.version == version and number & net.mask == net.base) for net in networks
+        )
         return inside != negated
 
     return test
@@ -129,44 +154,52 @@ def at_least(size: int) -> Test:
     return lambda event: event.size >= size
 
 
-_CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?\s*(am|pm)?", re.IGNORECASE)
+_CLOCK = re.compile(r" *(\d{1,2})(?::(\d{2}))? *(am|pm)? *", re.IGNORECASE | re.ASCII)
+_TIME_FORM = "hh:mm-hh:mm, such as 18:30-6:00 or 6 pm - 8 am"
 
 
 def read_time(text: str) -> Test:
-    """`hh[:mm][am|pm] - hh[:mm][am|pm]`, optional leading `!`; local clock, both ends included."""
-    text = text.strip()
+    """`hh[:mm][am|pm] - hh[:mm][am|pm]`, optional leading `!`; local clock, whole minutes, both ends included.
+
+    Times that run over midnight mean "not between the second and the first": the minutes of both ends are out, and
+    a `!` has no meaning there. Minutes above 59 are only compared. Raises `BadCondition`.
+    """
+    text = text.lstrip(" ")
     negated = text.startswith("!")
     first, dash, second = text.removeprefix("!").partition("-")
-    begin, end = _minutes(first), _minutes(second)
-    if not dash or begin is None or end is None:
-        raise BadCondition("hh:mm-hh:mm, such as 18:30-6:00 or 6 pm - 8 am")
+    if not dash:
+        raise BadCondition(_TIME_FORM)
+    begin, end = _clock(first), _clock(second)
     if begin > end:
-        return lambda event: not end < _minute_of(event) < begin
-    return lambda event: (begin <= _minute_of(event) <= end) != negated
+        return lambda event: not end <= _clock_of(event) <= begin
+    return lambda event: (begin <= _clock_of(event) <= end) != negated
 
 
-def _minutes(text: str) -> int | None:
-    match = _CLOCK.fullmatch(text.strip())
+def _clock(text: str) -> int:
+    """`6:30 pm` as 1830."""
+    match = _CLOCK.fullmatch(text)
     if match is None:
-        return None
+        raise BadCondition(_TIME_FORM)
     hour, minute = int(match[1]), int(match[2] or 0)
     half = (match[3] or "").lower()
-    if half and not 1 <= hour <= 12:
-        return None
-    if half:
-        hour = hour % 12 + (12 if half == "pm" else 0)
-    return hour * 60 + minute if hour < 24 and minute < 60 else None
+    if half and hour == 12:
+        hour = 0
+    hour += 12 if half == "pm" else 0
+    if hour >= 24:
+        raise BadCondition("hours from 0 to 23, or from 1 to 12 with am or pm")
+    return hour * 100 + minute
 
 
-def _minute_of(event: Event) -> int:
+def _clock_of(event: Event) -> int:
     local = time.localtime(event.at)
-    return local.tm_hour * 60 + local.tm_min
+    return local.tm_hour * 100 + local.tm_min
 
 
 def read_weekdays(text: str) -> Test:
-    """Names of days or their first three letters, `weekdays`, `weekends`."""
+    """Names of days or their first three letters, `weekdays`, `weekends`. Raises `BadCondition`."""
+    words = re.split(r"[ ,]+", text.strip(" ,").lower())
     days: set[int] = set()
-    for word in re.split(r"[\s,]+", text.strip().lower()):
+    for word in words:
         if word == "weekdays":
             days |= {0, 1, 2, 3, 4}
         elif word == "weekends":
@@ -174,7 +207,7 @@ def read_weekdays(text: str) -> Test:
         else:
             found = [number for number, name in enumerate(WEEKDAYS) if word in (name, name[:3])]
             if not found:
-                raise BadCondition("names of days, weekdays or weekends")
+                raise BadCondition("names of days, weekdays or weekends, without a !")
             days.update(found)
     return lambda event: time.localtime(event.at).tm_wday in days
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from garrison.analysis.patterns import OSMATCH, OSREGEX, PCRE2
-from garrison.analysis.syntax import Element
+from garrison.analysis.syntax import Element, Spot
 from garrison.ground.errors import Fault
 from garrison.ground.log import printable
 
@@ -15,21 +15,50 @@ LANGUAGES = (OSMATCH, OSREGEX, PCRE2)
 
 @dataclass(slots=True)
 class Reading:
-    """The faults of one file, in the order in which they were met."""
+    """The faults of one file, in the order in which they were met.
+
+    `rule` is the id of the rule that is read, 0 for none; `broken` are ids of rules that could not be used.
+    """
 
     path: str
     faults: list[Fault] = field(default_factory=list)
+    rule: int = 0
+    broken: set[int] = field(default_factory=set)
 
-    def error(self, line: int, found: str, expected: str = "") -> None:
-        """Something that keeps the ruleset from loading."""
-        self.faults.append(Fault(path=self.path, line=line, found=found, expected=expected))
+    def error(self, place: Spot | int, found: str, expected: str = "") -> None:
+        """Something that keeps the ruleset from loading. `place` may be a bare line."""
+        self._tell(place, found, expected, is_warning=False)
 
-    def warn(self, line: int, found: str, expected: str = "") -> None:
+    def warn(self, place: Spot | int, found: str, expected: str = "") -> None:
         """Something that is tolerated."""
-        self.faults.append(Fault(path=self.path, line=line, found=found, expected=expected, is_warning=True))
+        self._tell(place, found, expected, is_warning=True)
+
+    @property
+    def has_errors(self) -> bool:
+        """True when the file cannot be used."""
+        return any(not fault.is_warning for fault in self.faults)
+
+    @property
+    def in_order(self) -> list[Fault]:
+        """The faults from the top of the file to its end."""
+        return sorted(self.faults, key=lambda fault: fault.line)
+
+    def _tell(self, place: Spot | int, found: str, expected: str, *, is_warning: bool) -> None:
+        spot = place if isinstance(place, Spot) else Spot(place)
+        about = f"rule {self.rule}: " if self.rule else ""
+        self.faults.append(
+            Fault(
+                path=self.path,
+                line=spot.line,
+                column=spot.column,
+                found=about + found,
+                expected=expected,
+                is_warning=is_warning,
+            )
+        )
 
 
-def shown(text: bytes) -> str:
+def shown(text: bytes | str) -> str:
     """A piece of a ruleset file, fit for a message."""
     return printable(text, 80)
 
@@ -43,7 +72,7 @@ def language_of(element: Element, default: str, allowed: tuple[str, ...], readin
     if word in allowed:
         return word
     reading.warn(
-        element.line,
+        element.spot,
         f"type {shown(value)!r} of <{element.name}>",
         f"{default} is used; known are {', '.join(allowed)}",
     )

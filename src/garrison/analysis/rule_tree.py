@@ -1,22 +1,25 @@
 """Rule texts in loading order become a tree with links between composite rules and what they count. Pure.
 
-Source: spec/analysis.md 10.
+Source: spec/analysis.md 10; spec/analysis-2-rules.md 3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from garrison.analysis import cdb, osmatch
 from garrison.analysis.description import describer
 from garrison.analysis.event import Event, RuleCard
 from garrison.analysis.program import Likeness, Rule, RuleNode, Search, Test
-from garrison.analysis.reading import Reading
-from garrison.analysis.rule_file import ListCondition, RuleText
+from garrison.analysis.reading import Reading, shown
+from garrison.analysis.rule_text import ListCondition, RuleText
 from garrison.analysis.source import Thresholds
 
 ROOT_IDS = 10
+KEPT_LISTS = 2
 _LEVEL_ZERO = 9_900
+_KEPT = ("if_sid", "if_level", "if_group", "matched_sid", "matched_group")
+"""What an overwriting rule cannot change."""
 
 
 class TreeBuilder:
@@ -33,13 +36,20 @@ class TreeBuilder:
         self._lists = lists
         self._roots: list[RuleNode] = []
         self._nodes: list[RuleNode] = []
+        self._places: dict[int, tuple[list[RuleNode], RuleNode | None]] = {}
         self._by_id: dict[int, list[RuleNode]] = {}
         self._texts: dict[int, RuleText] = {}
         self._weights: dict[int, int] = {}
         self._feeds: dict[int, list[int]] = {}
         self._sid_windows: dict[int, int] = {}
+        self._searched: dict[int, int | None] = {}
         self._windows = 0
+        self._broken: set[int] = set()
         self.rules: list[Rule] = []
+
+    def miss(self, ids: Iterable[int]) -> None:
+        """These rules are left out and told as such: that they are missing needs no further word."""
+        self._broken.update(ids)
 
     @property
     def roots(self) -> list[RuleNode]:
@@ -55,26 +65,37 @@ class TreeBuilder:
         """Places `text`; what forbids it is noted in `reading`."""
         if text.is_skipped:
             return
-        if text.decoded_as is not None and text.decoded_as not in self._decoder_names:
-            name = text.decoded_as.decode("utf-8", "replace")
-            reading.error(
-                text.line, f"decoder '{name}' of rule {text.id} is unknown", "a decoder that is loaded"
-            )
+        reading.rule = text.id
+        self._add(text, reading)
+        reading.rule = 0
+
+    def _add(self, text: RuleText, reading: Reading) -> None:
+        known = self._texts.get(text.id)
+        if known is not None and not text.overwrites:
+            first = f"it is defined at {known.path}:{known.spot.line}, which stays"
+            reading.warn(text.spot, "defined twice, this one is left out", f'{first}; or overwrite="yes"')
+            return
+        if not self._has_decoders(text, reading):
             return
         lookups = self._lookups(text, reading)
         if lookups is None:
             return
-        if text.id in self._texts and text.id >= ROOT_IDS:
-            if text.overwrites:
-                self._overwrite(text, lookups, reading)
-            else:
-                reading.warn(
-                    text.line, f"rule {text.id} is defined twice", 'the first one stays; or overwrite="yes"'
-                )
+        if known is not None and text.id >= ROOT_IDS:
+            self._overwrite(text, lookups, reading)
             return
-        if text.overwrites and text.id >= ROOT_IDS:
-            reading.warn(text.line, f"rule {text.id} overwrites nothing", "it is taken as a new rule")
+        if text.overwrites and known is None:
+            reading.warn(
+                text.spot, "overwrites nothing, it is taken as a new rule", "an id that is loaded before"
+            )
         self._place_new(text, lookups, reading)
+
+    def _has_decoders(self, text: RuleText, reading: Reading) -> bool:
+        missing = [(name, spot) for name, spot in text.decoders if name not in self._decoder_names]
+        for name, spot in missing:
+            reading.error(
+                spot, f"decoder {shown(name)!r} is unknown", "the exact name of a decoder that is loaded"
+            )
+        return not missing
 
     # -- placing ----------------------------------------------------------------------------------------------------
 
@@ -83,65 +104,95 @@ class TreeBuilder:
         self._weights[number] = _weight(text)
         rule = self._make(text, number, lookups, None)
         parents = self._parents(text, rule, reading)
-        if parents is None:
+        if not parents and text.id >= ROOT_IDS:
             return
         self.rules.append(rule)
         self._feeds[number] = []
-        if not parents and text.id < ROOT_IDS:
-            self._insert(self._roots, RuleNode(rule))
+        if text.id < ROOT_IDS:
+            self._insert(RuleNode(rule), None)
         for parent in parents:
             rule.category = parent.rule.category
-            self._insert(parent.children, RuleNode(rule))
-        self._texts[text.id] = text
+            self._insert(RuleNode(rule), parent)
+        self._texts.setdefault(text.id, text)
         rule.search = self._search(text, rule)
 
-    def _parents(self, text: RuleText, rule: Rule, reading: Reading) -> list[RuleNode] | None:
-        if text.id < ROOT_IDS:
-            return []
-        sids = text.if_sid
-        group = text.if_group
+    def _parents(self, text: RuleText, rule: Rule, reading: Reading) -> list[RuleNode]:
+        """Where the rule hangs; none with a warning noted. What is written first here wins."""
+        sids, group = text.if_sid, text.if_group
+        if sids is None and group is None and text.matched_group is not None:
+            group = text.matched_group
         if sids is None and group is None and text.matched_sid is not None:
             sids = (text.matched_sid,)
+        spot = text.parent_spot
+        if text.id < ROOT_IDS:
+            return []
         if sids is not None:
             return self._of_ids(text, sids, reading)
         if text.if_level is not None:
             wanted = text.if_level * 100
-            return [node for node in self._nodes if self._weights[node.rule.number] >= wanted]
-        if group is None and text.matched_group is not None:
-            group = text.matched_group
-        if group is not None:
-            fits = osmatch.compile_word_match(group)
-            fitting = {groups for groups in {node.rule.card.groups for node in self._nodes} if fits(groups)}
-            return [node for node in self._nodes if node.rule.card.groups in fitting]
-        root = next((node for node in self._roots if node.rule.category == rule.category), None)
-        if root is None:
-            reading.warn(
-                text.line, f"rule {text.id} has no root of category {rule.category}", "it is left out"
-            )
-            return None
-        return [root]
-
-    def _of_ids(self, text: RuleText, sids: tuple[int, ...], reading: Reading) -> list[RuleNode] | None:
-        parents: list[RuleNode] = []
-        for sid in sids:
-            found = self._by_id.get(sid, [])
+            found = [node for node in self._nodes if self._weights[node.rule.number] >= wanted > 0]
             if not found:
                 reading.warn(
-                    text.line, f"rule {sid}, which rule {text.id} names, is not loaded yet", "an earlier rule"
+                    spot, "no rule of that level or more: it is left out", "an earlier rule; at least 1"
                 )
+            return found
+        if group is not None:
+            fits = osmatch.compile_word_match(group)
+            found = [node for node in self._nodes if fits(node.rule.card.groups)]
+            if not found:
+                what = f"no rule before it has a group like {shown(group)!r}"
+                reading.warn(spot, f"{what}: it is left out", "a part of the groups of an earlier rule")
+            return found
+        root = next((node for node in self._roots if node.rule.category == rule.category), None)
+        if root is None:
+            found_text = (
+                f"there is no root (a rule below {ROOT_IDS}) of category {rule.category}: it is left out"
+            )
+            reading.warn(text.spot, found_text, "a parent by <if_sid>, or the file with the roots")
+        return [] if root is None else [root]
+
+    def _of_ids(self, text: RuleText, sids: tuple[int, ...], reading: Reading) -> list[RuleNode]:
+        parents: list[RuleNode] = []
+        for sid in sids:
+            found = self._nodes_of(sid)
+            if not found and sid not in self._broken:
+                expected = "a rule that is loaded before: its file sorts first, or it stands above"
+                reading.warn(text.parent_spot, f"its parent {sid} is not loaded", expected)
             parents += found
         if not parents:
-            reading.warn(text.line, f"rule {text.id} has no parent", "it is left out")
-            return None
+            self._broken.add(text.id)
+            if not self._broken.intersection(sids):
+                reading.warn(text.spot, "it has no parent: it is left out", "an earlier rule in <if_sid>")
         return parents
 
-    def _insert(self, siblings: list[RuleNode], node: RuleNode) -> None:
+    def _nodes_of(self, sid: int) -> list[RuleNode]:
+        """The places of a rule that a search from the roots finds; see `_is_found`."""
+        found = self._by_id.get(sid, [])
+        return found if len(found) < 2 else [node for node in found if self._is_found(node)]
+
+    def _is_found(self, node: RuleNode) -> bool:
+        """False behind a sibling of the same id: the search leaves siblings, and what is below them, at the first."""
+        sid, step = node.rule.card.id, node
+        while True:
+            siblings, parent = self._places[id(step)]
+            for each in siblings:
+                if each is step:
+                    break
+                if each.rule.card.id == sid:
+                    return False
+            if parent is None:
+                return True
+            step = parent
+
+    def _insert(self, node: RuleNode, parent: RuleNode | None) -> None:
+        siblings = self._roots if parent is None else parent.children
         weight = self._weights[node.rule.number]
         place = next(
             (at for at, each in enumerate(siblings) if self._weights[each.rule.number] < weight),
             len(siblings),
         )
         siblings.insert(place, node)
+        self._places[id(node)] = (siblings, parent)
         self._nodes.append(node)
         self._by_id.setdefault(node.rule.card.id, []).append(node)
 
@@ -160,7 +211,8 @@ class TreeBuilder:
                 if fits(each.card.groups):
                     nodes = sum(node.rule is each for node in self._by_id.get(each.card.id, []))
                     self._feeds[each.number] += [window] * nodes
-        return _make_search(text, window)
+        self._searched[rule.number] = window
+        return self._make_search(text, window) if text.searches else None
 
     def _window_of(self, sid: int) -> int | None:
         if sid not in self._sid_windows:
@@ -177,14 +229,19 @@ class TreeBuilder:
 
     def _overwrite(self, text: RuleText, lookups: tuple[Test, ...], reading: Reading) -> None:
         nodes = self._by_id[text.id]
-        old = nodes[0].rule
+        old, first = nodes[0].rule, self._texts[text.id]
+        self._weights[old.number] = _weight(text)
         rule = self._make(text, old.number, lookups, old)
-        if old.search is not None and text.is_composite:
-            rule.search = _make_search(text, old.search.window)
-        for name in ("if_sid", "if_level", "if_group", "matched_sid", "matched_group"):
-            before, after = getattr(self._texts[text.id], name), getattr(text, name)
+        if old.number in self._searched and text.searches:
+            rule.search = self._make_search(text, self._searched[old.number])
+        for name in _KEPT:
+            before, after = getattr(first, name), getattr(text, name)
             if after is not None and after != before:
-                reading.warn(text.line, f"rule {text.id} keeps its place", f"{name} cannot be overwritten")
+                word = name.replace("matched", "if_matched")
+                expected = f"it is written at {first.path}:{first.spot.line}"
+                reading.warn(
+                    text.parent_spot, f"{word} cannot be overwritten: the rule keeps its place", expected
+                )
         for node in nodes:
             node.rule = rule
         self.rules[old.number] = rule
@@ -193,11 +250,10 @@ class TreeBuilder:
 
     def _make(self, text: RuleText, number: int, lookups: tuple[Test, ...], old: Rule | None) -> Rule:
         description = text.description or b""
-        category = old.category if old is not None else text.category or "syslog"
         return Rule(
             number=number,
-            card=self._card(text, description),
-            category=category,
+            card=self._card(text, number, description, is_new=old is None),
+            category=old.category if old is not None else text.category or "syslog",
             decoded_as=text.decoded_as,
             tests=tuple(condition.test for condition in text.conditions),
             conditions=tuple(text.conditions),
@@ -207,46 +263,66 @@ class TreeBuilder:
             is_silent=text.is_silent,
             ignore_s=text.ignore_s,
             describe=describer(description),
+            definition=(old.definition if old is not None else b"") + text.definition,
         )
 
-    def _card(self, text: RuleText, description: bytes) -> RuleCard:
-        level = _weight(text) if text.sorts_last else text.level
-        mails = level >= self._thresholds.email_alert_level or "alert_by_email" in text.options
-        logs = level >= self._thresholds.log_alert_level or "log_alert" in text.options
-        frequency = (text.frequency if text.frequency is not None else 2) if text.is_composite else None
+    def _card(self, text: RuleText, number: int, description: bytes, *, is_new: bool) -> RuleCard:
+        flags = _flags(text, self._thresholds)
+        searches = text.is_composite if is_new else number in self._searched
         return RuleCard(
             id=text.id,
-            level=level,
+            level=_weight(text) if text.sorts_last else text.level,
             description=description,
             groups=text.groups,
             path=text.path,
-            line=text.line,
-            frequency=frequency,
-            timeframe_s=text.timeframe_s,
-            is_logged=logs and "no_log" not in text.options,
-            is_mailed=mails and "no_email_alert" not in text.options,
-            shows_full_log="no_full_log" not in text.options,
-            shows_counter="no_counter" not in text.options,
-            allows_response="no_ar" not in text.options,
+            line=text.spot.line,
+            frequency=(text.frequency or 2) if searches else None,
+            timeframe_s=self._timeframe_s(text),
+            is_logged="log" in flags,
+            is_mailed="mail" in flags,
+            shows_full_log="no_full_log" not in flags,
+            shows_counter="no_counter" not in flags,
+            allows_response="no_ar" not in flags,
             cve=text.cve,
             info=text.info,
             mitre=text.mitre,
         )
 
+    def _timeframe_s(self, text: RuleText) -> int:
+        return self._thresholds.timeframe_s if text.timeframe_s is None else text.timeframe_s
+
+    def _make_search(self, text: RuleText, window: int | None) -> Search:
+        return Search(
+            window=window,
+            needed=max(0, (text.frequency or 2) - 2),
+            timeframe_s=self._timeframe_s(text),
+            pattern=text.matched_regex,
+            likeness=Likeness(
+                same=tuple(sorted(text.same)),
+                different=tuple(sorted(text.different)),
+                same_fields=tuple(name.lower() for name in text.same_fields),
+                different_fields=tuple(name.lower() for name in text.different_fields),
+                crosses_agents=text.crosses_agents,
+            ),
+        )
+
     def _lookups(self, text: RuleText, reading: Reading) -> tuple[Test, ...] | None:
+        """The tests of the lists; None, with a warning, where a list is not configured."""
         tests: list[Test] = []
         for condition in text.lists:
             table = self._lists.get(condition.name)
             if table is None:
                 table = self._lists.get(condition.name.removesuffix(".cdb"))
             if table is None:
-                expected = "a <list> of exactly that name in <ruleset>"
-                reading.warn(
-                    condition.line, f"list '{condition.name}' of rule {text.id} is not configured", expected
-                )
+                found = f"list {condition.name!r} is not configured: the rule is left out"
+                reading.warn(condition.spot, found, "a <list> of exactly that name in <ruleset>")
+                self._broken.add(text.id)
                 return None
             tests.append(_list_test(condition, table))
-        return tuple(tests)
+        for condition in text.lists[:-KEPT_LISTS]:
+            found = f"<list> {condition.name!r} has no effect"
+            reading.warn(condition.spot, found, f"only the last {KEPT_LISTS} <list> of a rule count")
+        return tuple(tests[-KEPT_LISTS:])
 
     def link(self) -> None:
         """Says each rule which windows its events go to, after all rules are in."""
@@ -262,20 +338,26 @@ def _weight(text: RuleText) -> int:
     return text.level * 100 or _LEVEL_ZERO
 
 
-def _make_search(text: RuleText, window: int | None) -> Search:
-    return Search(
-        window=window,
-        needed=max(0, (text.frequency or 2) - 2),
-        timeframe_s=text.timeframe_s,
-        pattern=text.matched_regex,
-        likeness=Likeness(
-            same=tuple(sorted(text.same)),
-            different=tuple(sorted(text.different)),
-            same_fields=tuple(name.lower() for name in text.same_fields),
-            different_fields=tuple(name.lower() for name in text.different_fields),
-            crosses_agents=text.crosses_agents,
-        ),
-    )
+def _flags(text: RuleText, thresholds: Thresholds) -> set[str]:
+    """The options in effect, `log` and `mail` among them.
+
+    Each option changes what those before it left; one that takes away `log` or `mail` also takes away `no_counter`.
+    """
+    flags: set[str] = set()
+    if text.level >= thresholds.log_alert_level:
+        flags.add("log")
+    if text.level >= thresholds.email_alert_level:
+        flags.add("mail")
+    for option in text.options:
+        if option in ("log_alert", "alert_by_email"):
+            flags.add("log" if option == "log_alert" else "mail")
+        elif option in ("no_log", "no_email_alert"):
+            name = "log" if option == "no_log" else "mail"
+            if name in flags:
+                flags -= {name, "no_counter"}
+        else:
+            flags.add(option)
+    return flags
 
 
 def _list_test(condition: ListCondition, table: Mapping[bytes, bytes]) -> Test:

@@ -18,10 +18,14 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """`<alerts>`: the levels from which alerts are written and mailed (0 to 16); shipped values."""
+    """`<alerts>`: the levels from which alerts are written and mailed (0 to 16); shipped values.
+
+    `timeframe_s` is what rules look back without a `timeframe` of their own: `analysisd.default_timeframe`.
+    """
 
     log_alert_level: int = 3
     email_alert_level: int = 12
+    timeframe_s: int = 360
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,16 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from garrison.ground.errors import Fault, RuleError
+from garrison.ground.log import printable
 
 MAX_TEXT_BYTES = 20_480
 MAX_DEPTH = 1_024
 MAX_ATTRIBUTES = 48
 MAX_VARIABLE_NAME_BYTES = 255
+MOST_SHOWN = 10
 
 _NAME = re.compile(rb"[^\s/>=<]*")
 _BLANKS = re.compile(rb"\s*")
@@ -27,15 +30,27 @@ _COMMENT_END = re.compile(rb"-->|!>")
 _VARIABLE_NAME_END = re.compile(rb"[$.|, ]|\Z")
 
 
+class Spot(NamedTuple):
+    """A place in a file; lines and columns (bytes) count from 1, 0 is none."""
+
+    line: int
+    column: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class Element:
-    """One element; `line` is where its tag begins, names are as written."""
+    """One element; `spot` is where its tag begins, names are as written."""
 
     name: str
-    line: int
+    spot: Spot
     attributes: list[tuple[str, bytes]] = field(default_factory=list)
     text: bytes = b""
     children: list[Element] = field(default_factory=list)
+
+    @property
+    def line(self) -> int:
+        """The line of its tag."""
+        return self.spot.line
 
     def attribute(self, name: str) -> bytes | None:
         """The value of attribute `name` (without regard to case), None when it is absent."""
@@ -46,9 +61,15 @@ class Element:
 
 
 def read_elements(text: bytes, path: str) -> list[Element]:
-    """The root elements of a file with variables filled in; raises `RuleError` with the one fault that stops it."""
+    """The root elements of a file with variables filled in and their definitions gone.
+
+    Raises `RuleError` with the one fault of form that stops the reading, or with all faults of variables.
+    """
     roots = _Reader(text, path).read()
-    _Variables(path).apply(roots)
+    variables = _Variables(path)
+    roots = variables.apply(roots)
+    if variables.faults:
+        raise RuleError(variables.faults)
     return roots
 
 
@@ -90,7 +111,7 @@ class _Reader:
         if open_elements:
             name = open_elements[-1].name
             raise RuleError(
-                [self._fault_at(open_elements[-1].line, f"<{name}> is never closed", f"expected </{name}>")]
+                [self._fault_at(open_elements[-1].spot, f"<{name}> is never closed", f"expected </{name}>")]
             )
         return roots
 
@@ -128,7 +149,7 @@ class _Reader:
         name = _NAME.match(self._text, tag + 1)
         if not name or not name[0] or name[0].startswith(b"?"):
             raise self._fault(tag, "'<' that begins no element", "write \\< for a literal '<'")
-        element = Element(name[0].decode("utf-8", "replace"), self._line(tag))
+        element = Element(name[0].decode("utf-8", "replace"), self._spot(tag))
         at = name.end()
         while True:
             at = self._after_blanks(at)
@@ -166,14 +187,15 @@ class _Reader:
         found = _BLANKS.match(self._text, at)
         return found.end() if found else at
 
-    def _line(self, offset: int) -> int:
-        return bisect_right(self._newlines, offset - 1) + 1 if offset else 1
+    def _spot(self, offset: int) -> Spot:
+        before = bisect_right(self._newlines, offset - 1)
+        return Spot(before + 1, offset - (self._newlines[before - 1] if before else -1))
 
     def _fault(self, offset: int, found: str, expected: str) -> RuleError:
-        return RuleError([self._fault_at(self._line(offset), found, expected)])
+        return RuleError([self._fault_at(self._spot(offset), found, expected)])
 
-    def _fault_at(self, line: int, found: str, expected: str) -> Fault:
-        return Fault(path=self._path, line=line, found=found, expected=expected)
+    def _fault_at(self, spot: Spot, found: str, expected: str) -> Fault:
+        return Fault(path=self._path, line=spot.line, column=spot.column, found=found, expected=expected)
 
 
 class _Variables:
@@ -182,30 +204,36 @@ class _Variables:
     def __init__(self, path: str) -> None:
         self._path = path
         self._values: dict[bytes, bytes] = {}
+        self.faults: list[Fault] = []
 
-    def apply(self, elements: list[Element]) -> None:
-        waiting = list(reversed(elements))
+    def apply(self, roots: list[Element]) -> list[Element]:
+        """`roots` without definitions, at any depth, and with their values in the places of use."""
+        whole = Element("", Spot(0), children=roots)
+        waiting = [whole]
         while waiting:
             element = waiting.pop()
             if element.name.lower() == "var":
                 self._define(element)
                 continue
             if self._values:
-                element.attributes = [(n, self._fill(v, element.line)) for n, v in element.attributes]
-                element.text = self._fill(element.text, element.line)
+                element.attributes = [(n, self._fill(v, element.spot)) for n, v in element.attributes]
+                element.text = self._fill(element.text, element.spot)
             waiting.extend(reversed(element.children))
+            if any(child.name.lower() == "var" for child in element.children):
+                element.children = [child for child in element.children if child.name.lower() != "var"]
+        return whole.children
 
     def _define(self, element: Element) -> None:
         if len(element.attributes) != 1 or element.attributes[0][0].lower() != "name":
-            raise RuleError([self._fault(element.line, "<var> without a name", 'expected <var name="X">')])
+            self._tell(element.spot, "<var> without a name", 'expected <var name="X"> and no other attribute')
+            return
         name = element.attributes[0][1]
         if len(name) > MAX_VARIABLE_NAME_BYTES:
-            raise RuleError(
-                [self._fault(element.line, "the name of a <var> is too long", "at most 255 bytes")]
-            )
+            self._tell(element.spot, "the name of a <var> is too long", "at most 255 bytes")
+            return
         self._values[name.lower()] = element.text
 
-    def _fill(self, text: bytes, line: int) -> bytes:
+    def _fill(self, text: bytes, spot: Spot) -> bytes:
         if len(text) <= 2 or b"$" not in text:
             return text
         pieces: list[bytes] = []
@@ -221,13 +249,14 @@ class _Variables:
                 continue
             value = self._values.get(name.lower())
             if value is None:
-                shown = name.decode("utf-8", "replace")
-                raise RuleError(
-                    [self._fault(line, f"unknown variable ${shown}", "define it with <var> before")]
-                )
-            pieces.append(value)
+                shown = printable(name, 80)
+                known = ", ".join(f"${printable(each, 80)}" for each in sorted(self._values)[:MOST_SHOWN])
+                self._tell(spot, f"unknown variable ${shown}", f"defined before it are {known}")
+            pieces.append(value or b"")
             at = end
         return b"".join([*pieces, text[at:]])
 
-    def _fault(self, line: int, found: str, expected: str) -> Fault:
-        return Fault(path=self._path, line=line, found=found, expected=expected)
+    def _tell(self, spot: Spot, found: str, expected: str) -> None:
+        self.faults.append(
+            Fault(path=self._path, line=spot.line, column=spot.column, found=found, expected=expected)
+        )

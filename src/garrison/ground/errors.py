@@ -28,7 +28,7 @@ class GarrisonError(Exception):
 class Fault:
     """One thing that is wrong in a text somebody wrote.
 
-    `line` counts from 1; 0 where no line can be named. `found` is what stands there, `expected` what
+    `line` counts from 1, `column` in bytes; 0 where there is none to name. `found` is what stands there, `expected` what
     would be right. `is_warning` marks what is tolerated and only told.
     """
 
@@ -37,6 +37,7 @@ class Fault:
     found: str
     expected: str
     is_warning: bool = False
+    column: int = 0
 
     def __str__(self) -> str:
         kind = "warning" if self.is_warning else "error"
