@@ -60,7 +60,7 @@ def test_memory_of_events_is_bounded() -> None:
         address = f"10.{dice.randrange(256)}.{dice.randrange(256)}.{dice.randrange(256)}"
         log = f"Dec 10 06:55:46 h sshd[{number}]: Failed password for root from {address} port 1 ssh2"
         judge(analyzer, log.encode())
-    assert len(analyzer._earlier._all) <= 2048 and analyzer.forgotten > 0
+    assert len(analyzer.state.earlier) <= 2048 and analyzer.forgotten > 0
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,18 +1,22 @@
 """What the analysis remembers besides earlier events: lines first seen, logs that differ, fields that add up. Pure.
 
-Everything is bounded; the stores can be swapped for ones that last.
-Source: spec/analysis.md 8, 12.1, 12.4.
+Everything is bounded and counts what it forgets. `take_news` tells what changed, for a store that lasts.
+Source: spec/analysis.md 8, 12.1, 12.4; spec/analysis-2-rules.md 5.7, 5.8.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping
 
 from garrison.analysis.event import Event
 from garrison.analysis.program import DecoderNode, FirstSeen
 
 MOST_LINE_BYTES = 255
+MOST_KEY_BYTES = 512
 MOST_LINES = 200_000
+MOST_LINES_BYTES = 32 << 20
 SIMILAR_BYTES = 14
 SIMILAR_LINES = 32
 SIMILAR_FROM = 3
@@ -23,16 +27,29 @@ MOST_ACCUMULATED_BYTES = 80
 _ACCUMULATED = ("dstuser", "srcuser", "dstip", "srcip", "dstport", "srcport", "data")
 
 MOST_DIFFERENCES = 20_000
+MOST_DIFFERENCES_BYTES = 64 << 20
 MOST_DIFFERENCE_BYTES = 65_536
+
+DifferenceKey = tuple[bytes, int]
+"""(host name, rule id)."""
 
 
 class FirstSeenLines:
-    """Which combinations of fields were seen before."""
+    """Which combinations of fields were seen before; `lines` are those of former runs, oldest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: Iterable[bytes] = (), *, most: int = MOST_LINES) -> None:
         self._lines: OrderedDict[bytes, None] = OrderedDict()
+        self._bytes = 0
+        self._most = most
         self._recent: deque[bytes] = deque(maxlen=SIMILAR_LINES)
+        self._news: deque[bytes] = deque(maxlen=most)
         self.forgotten = 0
+        for line in lines:
+            self._add(line)
+        self._news.clear()
+
+    def __len__(self) -> int:
+        return len(self._lines)
 
     def is_first(self, event: Event, node: DecoderNode) -> bool:
         """True the first time that the decoder's `fts` fields have these values together."""
@@ -45,11 +62,19 @@ class FirstSeenLines:
             line = self._collapsed(line)
             if line in self._lines:
                 return False
-        self._lines[line] = None
-        while len(self._lines) > MOST_LINES:
-            self._lines.popitem(last=False)
-            self.forgotten += 1
+        self._add(line)
         return True
+
+    def _add(self, line: bytes) -> None:
+        if line in self._lines:
+            return
+        self._lines[line] = None
+        self._bytes += len(line)
+        self._news.append(line)
+        while len(self._lines) > self._most or self._bytes > MOST_LINES_BYTES:
+            oldest, _ = self._lines.popitem(last=False)
+            self._bytes -= len(oldest)
+            self.forgotten += 1
 
     def _collapsed(self, line: bytes) -> bytes:
         """Alerts of intrusion detection that begin alike are one after the third."""
@@ -62,6 +87,16 @@ class FirstSeenLines:
                     break
         self._recent.append(line)
         return line
+
+    def take_news(self) -> list[bytes]:
+        """The lines that are new since the last call, each without a newline."""
+        news = list(self._news)
+        self._news.clear()
+        return news
+
+    def all_lines(self) -> list[bytes]:
+        """All lines that are known, oldest first."""
+        return list(self._lines)
 
 
 def _line(event: Event, decoder: bytes, first: FirstSeen) -> bytes:
@@ -81,6 +116,9 @@ def _line(event: Event, decoder: bytes, first: FirstSeen) -> bytes:
         value = event.by_name.get(name.lower())
         if value is not None:
             line += b" " + value
+    if len(line) > MOST_KEY_BYTES or b"\n" in line:
+        digest = hashlib.blake2b(line, digest_size=16).hexdigest().encode()
+        return line[:MOST_LINE_BYTES].replace(b"\n", b" ") + b" #" + digest
     return line
 
 
@@ -94,10 +132,19 @@ def _common(one: bytes, other: bytes) -> int:
 
 
 class Differences:
-    """The last log of each rule and host, for `check_diff`."""
+    """The last log of each rule and host, for `check_diff`; `kept` are those of former runs."""
 
-    def __init__(self) -> None:
-        self._last: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
+    def __init__(
+        self, kept: Mapping[DifferenceKey, bytes] | None = None, *, most_bytes: int = MOST_DIFFERENCES_BYTES
+    ) -> None:
+        self._last: OrderedDict[DifferenceKey, bytes] = OrderedDict()
+        self._bytes = 0
+        self._most_bytes = most_bytes
+        self._news: dict[DifferenceKey, bytes | None] = {}
+        self.forgotten = 0
+        for key, log in (kept or {}).items():
+            self._keep(key, log)
+        self._news.clear()
 
     def differs(self, event: Event, rule_id: int) -> bytes | None:
         """The former log when this one is another; None the first time, when equal, and when it is too long."""
@@ -105,11 +152,29 @@ class Differences:
             return None
         key = (event.hostname, rule_id)
         before = self._last.get(key)
-        self._last[key] = event.log
-        self._last.move_to_end(key)
-        while len(self._last) > MOST_DIFFERENCES:
-            self._last.popitem(last=False)
-        return before if before is not None and before != event.log else None
+        if before == event.log:
+            self._last.move_to_end(key)
+            return None
+        self._keep(key, event.log)
+        return before
+
+    def _keep(self, key: DifferenceKey, log: bytes) -> None:
+        before = self._last.pop(key, None)
+        self._bytes += len(log) - (len(before) if before is not None else 0)
+        self._last[key] = log
+        self._news[key] = log
+        while len(self._last) > MOST_DIFFERENCES or self._bytes > self._most_bytes:
+            oldest, forgotten = self._last.popitem(last=False)
+            self._bytes -= len(forgotten)
+            self._news[oldest] = None
+            self.forgotten += 1
+        while len(self._news) > MOST_DIFFERENCES:
+            del self._news[next(iter(self._news))]
+
+    def take_news(self) -> dict[DifferenceKey, bytes | None]:
+        """What changed since the last call: the log to keep for a key, None where it was forgotten."""
+        news, self._news = self._news, {}
+        return news
 
 
 class Accumulator:
@@ -117,6 +182,7 @@ class Accumulator:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[bytes, bytes, bytes], tuple[float, dict[str, bytes]]] = OrderedDict()
+        self.forgotten = 0
 
     def add_up(self, event: Event) -> None:
         """Fills the event's empty fields from what was kept, and keeps what is new."""
@@ -139,3 +205,4 @@ class Accumulator:
         self._kept.move_to_end(key)
         while len(self._kept) > MOST_ACCUMULATED:
             self._kept.popitem(last=False)
+            self.forgotten += 1

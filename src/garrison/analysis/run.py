@@ -8,14 +8,14 @@ Source: spec/analysis.md 1, 2, 11, 13.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 
 from garrison.analysis.decode import Decoding
 from garrison.analysis.event import LOCAL_AGENT, Arrival, Event, Verdict
-from garrison.analysis.memory import Accumulator, Differences, FirstSeenLines
 from garrison.analysis.predecode import cut_header
 from garrison.analysis.program import DecoderNode, Program, Rule, RuleNode
-from garrison.analysis.window import MOST_PREVIOUS, EarlierEvents
+from garrison.analysis.state import State, fresh
 
 NOT_FOR_RULES = frozenset("5u")
 """Queues whose messages are no events for the rules."""
@@ -25,7 +25,7 @@ NOT_YET = frozenset("389dep")
 
 
 class Analyzer:
-    """A program with memory: counters, windows of earlier events, first-time-seen lines.
+    """A program with memory: counters, windows of earlier events, first-time-seen lines. `state` is that memory.
 
     `tries_all` leaves every short cut out: the slow way to the same verdicts, which tests compare with.
     """
@@ -38,23 +38,22 @@ class Analyzer:
         memory_size: int = 8192,
         is_log_test: bool = False,
         tries_all: bool = False,
+        state: State | None = None,
     ) -> None:
         self.program = program
         self._short_name = host_name.partition(b".")[0]
         self._is_log_test = is_log_test
         self._decoding = Decoding(program.decoders)
         self._scanner = program.prefilter.scanner() if program.prefilter and not tries_all else None
-        self._earlier = EarlierEvents(program, memory_size)
-        self._first_seen = FirstSeenLines()
-        self._differences = Differences()
-        self._accumulator = Accumulator()
-        self._fired = [0] * len(program.rules)
-        self._ignored_since: dict[int, float] = {}
+        self.state = state or fresh(program, memory_size)
+        self._fired = self.state.fired
 
     def judge(self, arrival: Arrival) -> Verdict | None:
         """What the ruleset says; None where the message is no event (refused, or not for the rules)."""
         if arrival.queue in NOT_FOR_RULES:
             return None
+        if arrival.at >= self.state.hour_ends_at and not self._is_log_test:
+            self._begin_hour(arrival.at)
         event = self._event(arrival)
         if event is None:
             return None
@@ -63,7 +62,7 @@ class Analyzer:
         gates = self._scanner.scan(event.log) if self._scanner is not None else None
         node = self._decoding.decode(event, gates, follows_blank=self._follows_blank)
         if node is not None and event.decoder is not None and event.decoder.accumulates:
-            self._accumulator.add_up(event)
+            self.state.accumulator.add_up(event)
         walk = _Walk(self, event, node, gates)
         for root in self.program.roots:
             if root.rule.category == event.category:
@@ -102,57 +101,57 @@ class Analyzer:
         )
 
     def _verdict(self, event: Event, rule: Rule, walk: _Walk) -> Verdict:
+        """What comes of an event that ends with `rule`: while that is ignored, its parent answers instead."""
         fired = self._fired[rule.number]
-        previous = tuple(walk.previous[at] for at in range(MOST_PREVIOUS) if at in walk.previous)
+        previous = tuple(walk.previous[at] for at in sorted(walk.previous))
+        is_recorded = rule.card.level > 0
+        if is_recorded and rule.ignore_s and self._is_ignored(event, rule):
+            if self._is_log_test:
+                is_recorded = False
+            elif walk.parent is None:
+                return Verdict(event=event)
+            else:
+                rule, previous = walk.parent, ()
+        card = rule.card
         verdict = Verdict(
             event=event,
-            rule=rule.card,
+            rule=card,
             description=rule.describe(event),
             fired_times=fired,
             previous=previous,
             previous_log=walk.previous_log,
         )
-        if rule.card.level == 0:
-            return verdict
-        if rule.ignore_s and self._is_ignored(event, rule):
+        if is_recorded:
+            self.state.earlier.record(event, rule)
+            verdict.is_recorded = True
+            verdict.is_alert = card.is_logged
+            verdict.is_mailed = card.is_mailed
             if self._is_log_test:
-                return verdict
-            parent = walk.parent
-            if parent is None or parent.card.level == 0:
-                return Verdict(event=event)
-            rule = parent
-            verdict = Verdict(
-                event=event,
-                rule=rule.card,
-                description=rule.describe(event),
-                fired_times=self._fired[rule.number],
-            )
-        self._earlier.record(event, rule)
-        verdict.is_recorded = True
-        verdict.is_alert = rule.card.is_logged
-        verdict.is_mailed = rule.card.is_mailed
-        if self._is_log_test:
-            verdict.is_alert = rule.card.level >= self.program.log_alert_level
+                verdict.is_alert = card.level >= self.program.log_alert_level
         return verdict
 
     def _is_ignored(self, event: Event, rule: Rule) -> bool:
-        since = self._ignored_since.get(rule.number)
-        if since is not None and event.at - since <= rule.ignore_s:
+        """True within `ignore_s` of the alert that began the time. The log test ends a time without beginning one."""
+        now, began = int(event.at), self.state.ignored_since
+        since = began.get(rule.number)
+        if since is not None and now - since < rule.ignore_s:
             return True
         if since is not None and self._is_log_test:
-            del self._ignored_since[rule.number]
+            del began[rule.number]
         else:
-            self._ignored_since[rule.number] = event.at
+            began[rule.number] = now
         return False
 
-    def reset_hourly(self) -> None:
-        """Counters of how often each rule fired begin anew, as they do every hour."""
-        self._fired = [0] * len(self.program.rules)
+    def _begin_hour(self, at: float) -> None:
+        """Counters of how often each rule fired begin anew with every full hour of the local clock."""
+        local = time.localtime(at)
+        self.state.hour_ends_at = int(at) - local.tm_min * 60 - local.tm_sec + 3_600
+        self._fired[:] = [0] * len(self._fired)
 
     @property
     def forgotten(self) -> int:
-        """How many earlier events and first-seen lines had to go to keep the memory bounded."""
-        return self._earlier.forgotten + self._first_seen.forgotten
+        """How much had to go, all kinds together, to keep the memory bounded."""
+        return sum(self.state.forgotten().values())
 
 
 class _Walk:
@@ -199,17 +198,18 @@ class _Walk:
         return rule
 
     def _holds_in_memory(self, rule: Rule) -> bool:
-        analyzer, event = self._analyzer, self._event
+        state, event = self._analyzer.state, self._event
         if rule.keeps_difference:
-            before = analyzer._differences.differs(event, rule.card.id)
+            before = state.differences.differs(event, rule.card.id)
             if before is None:
                 return False
             self.previous_log = before
-        if rule.asks_first_seen and not (self._node and analyzer._first_seen.is_first(event, self._node)):
+            self.previous = {0: b"Previous output:", 1: before}
+        if rule.asks_first_seen and not (self._node and state.first_seen.is_first(event, self._node)):
             return False
         for lookup in rule.lookups:
             if not lookup(event):
                 return False
         if rule.search is not None:
-            return analyzer._earlier.search(rule.search, rule.card.level, event, self.previous)
+            return state.earlier.search(rule.search, rule.card.level, event, self.previous)
         return True

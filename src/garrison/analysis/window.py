@@ -1,57 +1,78 @@
 """Earlier events that composite rules look at, bounded. Pure.
 
-Each recorded event enters the list of all and the windows that its rule feeds. The list of all is bounded; what falls out
-of it falls out of the windows too.
-Source: spec/analysis.md 12.2, 13.3.
+Each recorded event enters the list of all and the windows that its rule feeds. The list of all is bounded in number and
+in bytes; what falls out of it falls out of the windows too.
+Source: spec/analysis.md 12.2, 13.3; spec/analysis-2-rules.md 5.1, 5.3.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from garrison.analysis.event import Event
 from garrison.analysis.program import Likeness, Program, Rule, Search
 
 DROPPED_AT_ONCE = 10
 MOST_PREVIOUS = 11
+LEAST_SIZE = 2_048
+MOST_BYTES = 128 << 20
+"""What remembered events may take, roughly. Only logs of many kilobytes come to it before their number does."""
+
+_NO_FEEDS: tuple[int, ...] = ()
 
 
 class EarlierEvents:
-    """The memory of one analyzer."""
+    """The memory of one analyzer: at most `memory_size` events (2048 at least) and `most_bytes`."""
 
-    def __init__(self, program: Program, memory_size: int) -> None:
-        self._memory_size = max(2048, memory_size)
-        self._keep_s = program.largest_frequency
-        self._all: deque[tuple[Event, tuple[int, ...]]] = deque()
+    def __init__(self, program: Program, memory_size: int, *, most_bytes: int = MOST_BYTES) -> None:
+        self._memory_size = max(LEAST_SIZE, memory_size)
+        self._most_bytes = most_bytes
+        self._keep_s = max(0, program.largest_frequency - 2)
+        self._all: deque[tuple[Event, Rule | None]] = deque()
+        self._bytes = 0
         self._windows: list[deque[Event]] = [deque() for _ in range(program.windows)]
         self.forgotten = 0
 
-    def record(self, event: Event, rule: Rule) -> None:
-        """`event` counts for later composites."""
-        for window in rule.feeds:
-            self._windows[window].append(event)
-        self._all.append((event, rule.feeds))
-        if len(self._all) > self._memory_size:
-            self._shrink(event.at)
+    def __len__(self) -> int:
+        return len(self._all)
 
-    def _shrink(self, now: float) -> None:
+    def record(self, event: Event, rule: Rule | None) -> None:
+        """`event`, which ended with `rule`, counts for later composites; None: a rule that nobody counts."""
+        for window in rule.feeds if rule is not None else _NO_FEEDS:
+            self._windows[window].append(event)
+        self._all.append((event, rule))
+        self._bytes += _weight(event)
+        if len(self._all) > self._memory_size:
+            self._shrink(int(event.at))
+        while self._bytes > self._most_bytes and len(self._all) > 1:
+            self._drop()
+
+    def _shrink(self, now: int) -> None:
+        """Drops the oldest ten, and those older than the largest frequency taken as seconds: as it always was."""
         for _ in range(DROPPED_AT_ONCE):
             self._drop()
-        while (
-            len(self._all) > 1
-            and now - self._all[0][0].at > self._keep_s
-            and len(self._all) > self._memory_size
-        ):
+        while len(self._all) > 1 and now - int(self._all[0][0].at) > self._keep_s:
             self._drop()
 
     def _drop(self) -> None:
-        event, feeds = self._all.popleft()
+        event, rule = self._all.popleft()
+        self._bytes -= _weight(event)
         self.forgotten += 1
-        for window in feeds:
+        for window in rule.feeds if rule is not None else _NO_FEEDS:
             events = self._windows[window]
             if events and events[0] is event:
                 events.popleft()
+
+    def carried(
+        self, program: Program, memory_size: int, successor: Callable[[Rule], Rule | None]
+    ) -> EarlierEvents:
+        """The same events in the windows of another program, each as an event of the rule that succeeds its own."""
+        new = EarlierEvents(program, memory_size, most_bytes=self._most_bytes)
+        for event, rule in self._all:
+            new.record(event, successor(rule) if rule is not None else None)
+        new.forgotten += self.forgotten
+        return new
 
     def _newest_first(self, window: int | None) -> Iterator[Event]:
         if window is not None:
@@ -92,6 +113,11 @@ class EarlierEvents:
             return True
         previous.clear()
         return False
+
+
+def _weight(event: Event) -> int:
+    """Bytes that an event takes, roughly: its log whole, cut and in fields, and the objects around them."""
+    return 3 * len(event.full_log) + 1_000
 
 
 def _may_count(search: Search, each: Event, event: Event) -> bool:
