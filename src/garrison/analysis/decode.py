@@ -5,8 +5,9 @@ Source: spec/analysis.md 6.2 to 6.5; spec/analysis-1-decoding.md 4.7 to 4.13.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from garrison.analysis.bits import members
 from garrison.analysis.event import Event
 from garrison.analysis.fields import add_dynamic
 from garrison.analysis.patterns import PCRE2, Pattern
@@ -29,11 +30,14 @@ class Decoding:
     def __init__(self, forest: DecoderForest) -> None:
         self._forest = forest
         self._by_program: dict[bytes, tuple[DecoderNode, ...]] = {}
-        self._ungated = [at for at, root in enumerate(forest.unnamed) if root.gate == NO_GATE]
-        self._gated: dict[int, list[int]] = {}
+        self._ungated = 0
+        self._gated: dict[int, int] = {}
         for at, root in enumerate(forest.unnamed):
-            if root.gate != NO_GATE:
-                self._gated.setdefault(root.gate, []).append(at)
+            if root.gate == NO_GATE:
+                self._ungated |= 1 << at
+            else:
+                self._gated[root.gate] = self._gated.get(root.gate, 0) | 1 << at
+        self._by_first_byte = _by_first_byte(forest.unnamed)
 
     def decode(
         self, event: Event, hits: Collection[int] | None, *, follows_blank: bool
@@ -55,10 +59,11 @@ class Decoding:
         unnamed = self._forest.unnamed
         if hits is None:
             return unnamed
-        places = [place for gate in hits if gate in self._gated for place in self._gated[gate]]
-        places += self._ungated
-        places.sort()
-        return [unnamed[place] for place in places]
+        bits, gated = self._ungated, self._gated
+        for gate in gated.keys() & hits:
+            bits |= gated[gate]
+        bits &= self._by_first_byte[event.log[0] if event.log else 256]
+        return members(unnamed, bits)
 
     def _fitting(self, program: bytes) -> tuple[DecoderNode, ...]:
         found = self._by_program.get(program)
@@ -70,6 +75,17 @@ class Decoding:
                 self._by_program.clear()
             self._by_program[program] = found
         return found
+
+
+def _by_first_byte(roots: Sequence[DecoderNode]) -> list[int]:
+    """The roots that fit logs by their first byte, as bits; the last entry is for the empty log."""
+    table = [0] * 257
+    for at, root in enumerate(roots):
+        first = root.prematch.first_bytes() if root.prematch is not None else None
+        for byte in range(257):
+            if first is None or (byte < 256 and bytes([byte]).lower()[0] in first):
+                table[byte] |= 1 << at
+    return table
 
 
 class _Attempt:

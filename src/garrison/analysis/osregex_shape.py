@@ -283,11 +283,37 @@ def is_literal(item: Item) -> bool:
     return item.kind == LITERAL
 
 
+def leading_literal(alternative: Alternative) -> bytes:
+    """The text, in lower case, that every attempt of the walk has to pass first; empty when there is none."""
+    text = b""
+    for item in alternative.items:
+        if item.kind == PAREN:
+            continue
+        if item.kind > ONE or len(item.members) != 1:
+            break
+        text += bytes(item.members)
+    return b"" if _has_neighboring_parens(alternative) else text
+
+
+def first_members(alternative: Alternative) -> frozenset[int] | None:
+    """The bytes, in lower case, of which a subject must begin with one; None where that is not known."""
+    first = next((item for item in alternative.items if item.kind != PAREN), None)
+    if (
+        not alternative.at_start
+        or first is None
+        or first.kind == STAR
+        or _has_neighboring_parens(alternative)
+    ):
+        return None
+    return first.members
+
+
 def longest_literal(alternative: Alternative) -> bytes:
     """The longest text, in lower case, that every match of the walk surely contains; empty when unknown."""
+    best = leading_literal(alternative)
     if _has_neighboring_parens(alternative) or _is_stale_prone(alternative):
-        return b""
-    best = current = b""
+        return best
+    current = b""
     solid = [item for item in alternative.items if item.kind != PAREN]
     sure = solid[:-2] if _may_lack_its_single(solid) else solid
     for item in sure:

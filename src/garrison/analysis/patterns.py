@@ -19,7 +19,7 @@ import pcre2
 
 from garrison.analysis import osmatch, osregex
 from garrison.analysis.osregex import BadPattern, Found
-from garrison.analysis.osregex_shape import Shape, longest_literal, shape_of
+from garrison.analysis.osregex_shape import Shape, first_members, longest_literal, shape_of
 from garrison.analysis.pcre2_literals import required_literals
 
 OSMATCH, OSREGEX, PCRE2, STRING = "osmatch", "osregex", "pcre2", "string"
@@ -47,6 +47,10 @@ class Pattern(Protocol):
         """Lower-case texts, one of which surely occurs in every subject that fits; empty when none is known."""
         ...
 
+    def first_bytes(self) -> frozenset[int] | None:
+        """The lower-case bytes of which a subject that fits begins with one; None when that is not known."""
+        ...
+
 
 class MatchPattern:
     """OS_Match. It has neither captures nor a position; `find` gives 0."""
@@ -70,6 +74,12 @@ class MatchPattern:
             return frozenset()
         return frozenset(choice.text for choice in choices)
 
+    def first_bytes(self) -> frozenset[int] | None:
+        choices = self.compiled.choices
+        if self.compiled.is_negated or not all(choice.at_start and choice.text for choice in choices):
+            return None
+        return frozenset(choice.text[0] for choice in choices)
+
 
 class StringPattern:
     """Plain equality of bytes, letter case included."""
@@ -90,6 +100,9 @@ class StringPattern:
 
     def required(self) -> frozenset[bytes]:
         return frozenset({self.source.lower()} - {b""})
+
+    def first_bytes(self) -> frozenset[int] | None:
+        return frozenset(self.source.lower()[:1]) or None
 
 
 class RegexPattern:
@@ -211,6 +224,15 @@ class RegexPattern:
         texts = frozenset(map(longest_literal, self.alternatives))
         return frozenset() if b"" in texts else texts
 
+    def first_bytes(self) -> frozenset[int] | None:
+        found: frozenset[int] = frozenset()
+        for alternative in self.alternatives:
+            members = first_members(alternative)
+            if members is None:
+                return None
+            found |= members
+        return found
+
 
 def _strict_match(shape: Shape, low: bytes) -> tuple[re.Match[bytes] | None, bool]:
     """(match, whether no match is final)."""
@@ -276,6 +298,9 @@ class Pcre2Pattern:
 
     def required(self) -> frozenset[bytes]:
         return required_literals(self.source)
+
+    def first_bytes(self) -> frozenset[int] | None:
+        return None
 
 
 def exact_values(pattern: Pattern) -> frozenset[bytes] | None:
