@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from garrison.analysis.event import Event
 
 MAX_DYNAMIC_FIELDS = 256
@@ -12,3 +14,18 @@ def add_dynamic(event: Event, name: bytes, value: bytes) -> None:
     if len(event.dynamic) < MAX_DYNAMIC_FIELDS:
         event.dynamic.append((name, value))
         event.by_name.setdefault(name.lower(), value)
+
+
+def add_named(event: Event, name: str, value: str) -> None:
+    """The same for text whose foreign bytes travel as `surrogateescape`; names are few, and remembered."""
+    if len(event.dynamic) < MAX_DYNAMIC_FIELDS:
+        raw, lowered = _names(name)
+        found = value.encode("utf-8", "surrogateescape")
+        event.dynamic.append((raw, found))
+        event.by_name.setdefault(lowered, found)
+
+
+@lru_cache(maxsize=4_096)
+def _names(name: str) -> tuple[bytes, bytes]:
+    raw = name.encode("utf-8", "surrogateescape")
+    return raw, raw.lower()

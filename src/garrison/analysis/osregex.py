@@ -12,6 +12,7 @@ which changes nothing: literals ignore case, and no class tells the cases apart.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 MAX_BYTES = 20_480
 MAX_RESUME_POINTS = 4
@@ -66,8 +67,7 @@ class Alternative:
         object.__setattr__(self, "groups", sum(item.kind == PAREN for item in self.items) // 2)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A match: `last` is the index of its last byte as the language counts it, -1 for none; and the captures."""
 
     last: int

@@ -23,6 +23,9 @@ from garrison.analysis.osregex import ALL, LITERAL, ONE, PAREN, PLUS, STAR, Alte
 
 _FLAGS = re.DOTALL
 
+RARE_BYTES = frozenset(bytes([byte]) for byte in b"%|<>~^@#$&*!{}`")
+"""Bytes that tell something about a log though they stand alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tail:
@@ -308,6 +311,10 @@ def first_members(alternative: Alternative) -> frozenset[int] | None:
     return first.members
 
 
+def _rarity(text: bytes) -> tuple[int, bool]:
+    return len(text), text in RARE_BYTES
+
+
 def longest_literal(alternative: Alternative) -> bytes:
     """The longest text, in lower case, that every match of the walk surely contains; empty when unknown."""
     best = leading_literal(alternative)
@@ -319,7 +326,7 @@ def longest_literal(alternative: Alternative) -> bytes:
     for item in sure:
         if item.kind <= ONE and len(item.members) == 1:
             current += bytes(item.members)
-            best = max(best, current, key=len)
+            best = max(best, current, key=_rarity)
         else:
             current = b""
     return best

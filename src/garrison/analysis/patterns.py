@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 import pcre2
 
 from garrison.analysis import osmatch, osregex
-from garrison.analysis.osregex import BadPattern, Found
-from garrison.analysis.osregex_shape import Shape, first_members, longest_literal, shape_of
+from garrison.analysis.osregex import Alternative, BadPattern, Found
+from garrison.analysis.osregex_shape import Shape, Tail, first_members, longest_literal, shape_of
 from garrison.analysis.pcre2_literals import required_literals
 
 OSMATCH, OSREGEX, PCRE2, STRING = "osmatch", "osregex", "pcre2", "string"
@@ -170,10 +171,7 @@ class RegexPattern:
         return lambda subject: search(subject.lower()) is not None and slow(subject)
 
     def _slow_test(self, subject: bytes) -> bool:
-        low = subject.lower()
-        return any(
-            self._attempt(index, low, captures=False) is not None for index in range(len(self._shapes))
-        )
+        return self._search(subject, captures=False) is not None
 
     def find(self, subject: bytes) -> int | None:
         found = self._search(subject, captures=False)
@@ -184,41 +182,39 @@ class RegexPattern:
 
     def _search(self, subject: bytes, *, captures: bool) -> Found | None:
         low = subject.lower()
-        asked = captures and self._has_groups
-        for index in range(len(self._shapes)):
-            result = self._attempt(index, low, captures=asked)
-            if result is None:
-                continue
-            if isinstance(result, tuple):
-                return Found(result[0], osregex.captures_of(subject, result[1]) if captures else ())
-            return self._from_match(index, result, subject, captures=captures)
+        for plan in self._plans:
+            match = None
+            if plan.attempt is not None:
+                start = 0
+                if plan.begin is not None:
+                    begin = plan.begin(low)
+                    if begin is None:
+                        continue
+                    start = begin.start()
+                match = plan.attempt(low, start)
+                if match is None and plan.is_exact:
+                    continue
+            if match is None or (plan.tail is not None and _is_scant_tail(match, len(low))):
+                walked = self._walk(plan, low, captures=captures)
+                if walked is None:
+                    continue
+                return Found(walked[0], osregex.captures_of(subject, walked[1]) if captures else ())
+            last = match.end() - 1
+            if plan.tail is not None:
+                last = plan.tail.last(*match.regs[-1], len(subject))
+            if not captures:
+                return Found(last)
+            return Found(last, tuple([subject[start:end] for start, end in match.regs[1 : plan.groups + 1]]))
         return None
 
-    def _attempt(
-        self, index: int, low: bytes, *, captures: bool
-    ) -> re.Match[bytes] | tuple[int, list[int]] | None:
-        """The match of one alternative: by `strict` where that settles it, else by the walk."""
-        shape = self._shapes[index]
-        if shape.strict is not None:
-            match, is_settled = _strict_match(shape, low)
-            if match is not None and not _is_scant_tail(shape, match, len(low)):
-                return match
-            if is_settled and match is None:
-                return None
-        if shape.loose is not None and shape.loose.search(low) is None:
+    def _walk(self, plan: Plan, low: bytes, *, captures: bool) -> tuple[int, list[int]] | None:
+        if plan.loose is not None and plan.loose(low) is None:
             return None
-        return osregex.walk(self.alternatives[index], low, captures=captures)
+        return osregex.walk(plan.alternative, low, captures=captures and self._has_groups)
 
-    def _from_match(self, index: int, match: re.Match[bytes], subject: bytes, *, captures: bool) -> Found:
-        tail = self._shapes[index].tail
-        last = match.end() - 1
-        count = self.alternatives[index].groups
-        if tail is not None:
-            start, end = match.span(count + 1)
-            last = tail.last(start, end, len(subject))
-        if not captures:
-            return Found(last)
-        return Found(last, tuple(subject[slice(*match.span(group))] for group in range(1, count + 1)))
+    @cached_property
+    def _plans(self) -> tuple[Plan, ...]:
+        return tuple(map(_plan, self.alternatives, self._shapes))
 
     def required(self) -> frozenset[bytes]:
         texts = frozenset(map(longest_literal, self.alternatives))
@@ -234,27 +230,40 @@ class RegexPattern:
         return found
 
 
-def _strict_match(shape: Shape, low: bytes) -> tuple[re.Match[bytes] | None, bool]:
-    """(match, whether no match is final)."""
-    assert shape.strict is not None
-    if shape.is_exact:
-        return shape.strict.search(low), True
-    if shape.begin is None:
-        return shape.strict.match(low), False
-    begin = shape.begin.search(low)
-    if begin is None:
-        return None, True
-    return shape.strict.match(low, begin.start()), False
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How one alternative is looked for: `attempt` from where `begin` is found; what they leave open is walked."""
+
+    alternative: Alternative
+    attempt: Callable[[bytes, int], re.Match[bytes] | None] | None
+    begin: Callable[[bytes], re.Match[bytes] | None] | None
+    loose: Callable[[bytes], re.Match[bytes] | None] | None
+    is_exact: bool
+    tail: Tail | None
+    groups: int
 
 
-def _is_scant_tail(shape: Shape, match: re.Match[bytes], length: int) -> bool:
+def _plan(alternative: Alternative, shape: Shape) -> Plan:
+    attempt = None
+    if shape.strict is not None:
+        attempt = shape.strict.search if shape.is_exact else shape.strict.match
+    return Plan(
+        alternative=alternative,
+        attempt=attempt,
+        begin=shape.begin.search if shape.begin is not None and not shape.is_exact else None,
+        loose=shape.loose.search if shape.loose is not None else None,
+        is_exact=shape.is_exact,
+        tail=shape.tail,
+        groups=alternative.groups,
+    )
+
+
+def _is_scant_tail(match: re.Match[bytes], length: int) -> bool:
     """True for a repeated class at the end that took nothing, or one byte, at the end of the subject.
 
     Whether its closing parenthesis was passed depends on how the run was entered: the walk must tell.
     """
-    if shape.tail is None:
-        return False
-    start, end = match.span(match.re.groups)
+    start, end = match.regs[-1]
     return end == length and end - start <= 1
 
 

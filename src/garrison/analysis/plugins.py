@@ -11,7 +11,7 @@ from typing import Any
 
 from garrison.analysis import cjson
 from garrison.analysis.event import Event
-from garrison.analysis.fields import MAX_DYNAMIC_FIELDS, add_dynamic
+from garrison.analysis.fields import add_named
 from garrison.analysis.patterns import RegexPattern
 from garrison.analysis.program import DecoderNode
 
@@ -44,26 +44,35 @@ def decode_json(event: Event, text: bytes | None, owner: DecoderNode) -> None:
     except cjson.NotJson:
         return
     if isinstance(value, dict | cjson.Members):
-        for name, shown in _walk(value, "", owner):
-            _fill(event, name, shown)
+        _flatten(event, value, owner)
 
 
-def _members(value: Any) -> Any:
-    return value.items() if isinstance(value, dict) else value
-
-
-def _walk(value: Any, prefix: str, owner: DecoderNode) -> Iterator[tuple[str, str]]:
-    waiting = [iter([(prefix + name, member) for name, member in _members(value)])]
-    while waiting:
-        for name, member in waiting[-1]:
-            if isinstance(member, dict | cjson.Members):
-                waiting.append(iter([(f"{name}.{inner}", each) for inner, each in _members(member)]))
+def _flatten(event: Event, value: Any, owner: DecoderNode) -> None:
+    """Fields of all members, the innermost first where they are met: depth is a list here, not calls."""
+    outer: list[tuple[Iterator[tuple[str, Any]], str]] = []
+    members, prefix = _members(value), ""
+    while True:
+        for name, member in members:
+            kind = type(member)
+            if kind is dict or kind is cjson.Members:
+                outer.append((members, prefix))
+                members, prefix = _members(member), f"{prefix}{name}."
                 break
-            shown = _shown(member, owner)
-            if shown is not None:
-                yield name, shown
+            shown = member if kind is str else _shown(member, owner)
+            if shown is None:
+                continue
+            if prefix:
+                add_named(event, prefix + name, shown)
+            else:
+                _fill(event, name, shown)
         else:
-            waiting.pop()
+            if not outer:
+                return
+            members, prefix = outer.pop()
+
+
+def _members(value: Any) -> Iterator[tuple[str, Any]]:
+    return iter(value.items() if type(value) is dict else value)
 
 
 def _shown(member: Any, owner: DecoderNode) -> str | None:
@@ -94,14 +103,14 @@ def _joined(values: list[Any], owner: DecoderNode) -> str:
 
 
 def _fill(event: Event, name: str, shown: str) -> None:
-    value = shown.encode("utf-8", "surrogateescape")
+    """A member at the top: some names are static fields."""
     static = _JSON_STATIC.get(name)
     if static is not None:
-        event.static[static] = value
+        event.static[static] = shown.encode("utf-8", "surrogateescape")
     elif name == "user" and "dstuser" not in event.static:
-        event.static["dstuser"] = value
-    elif len(event.dynamic) < MAX_DYNAMIC_FIELDS:
-        add_dynamic(event, name.encode("utf-8", "surrogateescape"), value)
+        event.static["dstuser"] = shown.encode("utf-8", "surrogateescape")
+    else:
+        add_named(event, name, shown)
 
 
 _SONIC_HEAD = RegexPattern(rb"pri=(\d) c=(\d+) m=(\d+) ")

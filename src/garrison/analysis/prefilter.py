@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from garrison.analysis.osregex_shape import RARE_BYTES
+
 try:
     import hyperscan
 except ImportError:  # a platform without the wheel
@@ -37,7 +39,7 @@ class GateBook:
 
     def add(self, texts: Gate) -> int:
         """The number of the gate of lower-case `texts`; NO_GATE for none, and for texts too short to tell anything."""
-        if not texts or min(map(len, texts)) < LEAST_TEXT_BYTES or any(b"\0" in text for text in texts):
+        if not texts or not all(map(_tells_something, texts)):
             return NO_GATE
         gate = frozenset(text[:MOST_TEXT_BYTES] for text in texts)
         return self._numbers.setdefault(gate, len(self._numbers))
@@ -83,6 +85,10 @@ class Scanner:
                 self.failures += 1
                 return None
         return found
+
+
+def _tells_something(text: bytes) -> bool:
+    return b"\0" not in text and (len(text) >= LEAST_TEXT_BYTES or text in RARE_BYTES)
 
 
 def _note(number: int, start: int, end: int, flags: int, found: set[int]) -> None:
