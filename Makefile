@@ -5,13 +5,14 @@ KEEP ?=
 # Real log lines, where the reference data lies beside the checkout; else the demo makes its own.
 DEMO_LOG := $(wildcard ../shared/logs/OpenSSH_2k.log)
 
-.PHONY: help demo test check format deps lock clean
+.PHONY: help demo test check format deps lock clean bench-analysis
 
 help:
 	@echo "make demo          three managers, agents, alerts, a failover: narrated, ends by itself"
 	@echo "make demo KEEP=1   the same, and stays up to be explored"
 	@echo "make test          all tests"
 	@echo "make check         format, lint, strict types, then all tests"
+	@echo "make bench-analysis   events per CPU-second of the analysis, with the reference data beside the checkout"
 	@echo "make deps          Debian packages for the balancer part (as root)"
 	@echo "make lock          renews requirements.lock from pyproject.toml"
 
@@ -30,6 +31,9 @@ check: .venv/.installed
 	@$(PYTHON) -m ruff check src tests
 	@$(PYTHON) -m mypy
 	@$(MAKE) --no-print-directory test
+
+bench-analysis: .venv/.installed
+	@$(PYTHON) -m benchmarks.analysis
 
 format: .venv/.installed
 	@$(PYTHON) -m ruff format src tests
