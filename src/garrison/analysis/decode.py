@@ -22,6 +22,11 @@ from garrison.analysis.program import (
 )
 
 MAX_REMEMBERED_PROGRAMS = 4_096
+FEW = 2
+"""So many roots are tried without looking anything up."""
+
+NO_BYTE = -1
+"""Stands for the first byte of an empty log."""
 
 
 class Decoding:
@@ -29,15 +34,8 @@ class Decoding:
 
     def __init__(self, forest: DecoderForest) -> None:
         self._forest = forest
-        self._by_program: dict[bytes, tuple[DecoderNode, ...]] = {}
-        self._ungated = 0
-        self._gated: dict[int, int] = {}
-        for at, root in enumerate(forest.unnamed):
-            if root.gate == NO_GATE:
-                self._ungated |= 1 << at
-            else:
-                self._gated[root.gate] = self._gated.get(root.gate, 0) | 1 << at
-        self._by_first_byte = _by_first_byte(forest.unnamed)
+        self._by_program: dict[bytes, Roots] = {}
+        self._unnamed = Roots(forest.unnamed)
 
     def decode(
         self, event: Event, hits: Collection[int] | None, *, follows_blank: bool
@@ -46,30 +44,19 @@ class Decoding:
 
         `hits` are the open gates of the log; None when nobody looked, which takes longer and gives the same.
         """
+        program = event.program_name
+        roots = self._unnamed if program is None else self._fitting(program)
         attempt = _Attempt(event, hits, follows_blank)
-        for root in self._candidates(event, hits):
+        for root in roots.nodes if hits is None else roots.candidates(event.log, hits):
             if attempt.enters(root):
                 return attempt.run(root)
         return None
 
-    def _candidates(self, event: Event, hits: Collection[int] | None) -> Collection[DecoderNode]:
-        program = event.program_name
-        if program is not None:
-            return self._fitting(program)
-        unnamed = self._forest.unnamed
-        if hits is None:
-            return unnamed
-        bits, gated = self._ungated, self._gated
-        for gate in gated.keys() & hits:
-            bits |= gated[gate]
-        bits &= self._by_first_byte[event.log[0] if event.log else 256]
-        return members(unnamed, bits)
-
-    def _fitting(self, program: bytes) -> tuple[DecoderNode, ...]:
+    def _fitting(self, program: bytes) -> Roots:
         found = self._by_program.get(program)
         if found is None:
-            found = tuple(
-                root for root in self._forest.named if root.program_name and root.program_name.test(program)
+            found = Roots(
+                [root for root in self._forest.named if root.program_name and root.program_name.test(program)]
             )
             if len(self._by_program) >= MAX_REMEMBERED_PROGRAMS:
                 self._by_program.clear()
@@ -77,15 +64,42 @@ class Decoding:
         return found
 
 
-def _by_first_byte(roots: Sequence[DecoderNode]) -> list[int]:
-    """The roots that fit logs by their first byte, as bits; the last entry is for the empty log."""
-    table = [0] * 257
-    for at, root in enumerate(roots):
-        first = root.prematch.first_bytes() if root.prematch is not None else None
-        for byte in range(257):
-            if first is None or (byte < 256 and bytes([byte]).lower()[0] in first):
-                table[byte] |= 1 << at
-    return table
+class Roots:
+    """Roots in the order of trial; of many, those that a log's gates and first byte leave."""
+
+    def __init__(self, nodes: Sequence[DecoderNode]) -> None:
+        self.nodes = nodes
+        self._ungated = 0
+        self._gated: dict[int, int] = {}
+        self._by_first_byte: dict[int, int] = {}
+        for at, root in enumerate(nodes):
+            if root.gate == NO_GATE:
+                self._ungated |= 1 << at
+            else:
+                self._gated[root.gate] = self._gated.get(root.gate, 0) | 1 << at
+
+    def candidates(self, log: bytes, hits: Collection[int]) -> Sequence[DecoderNode]:
+        """Those that may fit `log`, whose open gates are `hits`."""
+        if len(self.nodes) <= FEW:
+            return self.nodes
+        first = log[0] if log else NO_BYTE
+        bits = self._by_first_byte.get(first)
+        if bits is None:
+            bits = self._by_first_byte[first] = self._beginning_with(first)
+        gated = self._gated
+        is_open = self._ungated
+        for gate in gated.keys() & hits:
+            is_open |= gated[gate]
+        return members(self.nodes, bits & is_open)
+
+    def _beginning_with(self, byte: int) -> int:
+        lowered = byte if byte == NO_BYTE else bytes([byte]).lower()[0]
+        bits = 0
+        for at, root in enumerate(self.nodes):
+            first = root.prematch.first_bytes() if root.prematch is not None else None
+            if first is None or lowered in first:
+                bits |= 1 << at
+        return bits
 
 
 class _Attempt:

@@ -23,7 +23,7 @@ from garrison.analysis.osregex import ALL, LITERAL, ONE, PAREN, PLUS, STAR, Alte
 
 _FLAGS = re.DOTALL
 
-RARE_BYTES = frozenset(bytes([byte]) for byte in b"%|<>~^@#$&*!{}`")
+RARE_BYTES = frozenset(bytes([byte]) for byte in b"%|<>~^@#$&*!{}`\t")
 """Bytes that tell something about a log though they stand alone."""
 
 
