@@ -14,7 +14,7 @@ from garrison.analysis.event import Event
 from garrison.analysis.program import DecoderNode, FirstSeen
 
 MOST_LINE_BYTES = 255
-MOST_KEY_BYTES = 512
+MOST_WHOLE_BYTES = 256
 MOST_LINES = 200_000
 MOST_LINES_BYTES = 32 << 20
 SIMILAR_BYTES = 14
@@ -62,6 +62,7 @@ class FirstSeenLines:
             line = self._collapsed(line)
             if line in self._lines:
                 return False
+            self._recent.append(line)
         self._add(line)
         return True
 
@@ -77,15 +78,12 @@ class FirstSeenLines:
             self.forgotten += 1
 
     def _collapsed(self, line: bytes) -> bytes:
-        """Alerts of intrusion detection that begin alike are one after the third."""
+        """`line`, or only its beginning where three of the last ones begin alike: their kind is known then."""
         alike = 0
         for recent in reversed(self._recent):
-            if _common(line, recent) > SIMILAR_BYTES:
-                alike += 1
-                if alike >= SIMILAR_FROM:
-                    line = line[:SIMILAR_BYTES]
-                    break
-        self._recent.append(line)
+            alike += _common(line, recent) > SIMILAR_BYTES
+            if alike >= SIMILAR_FROM:
+                return line[:SIMILAR_BYTES]
         return line
 
     def take_news(self) -> list[bytes]:
@@ -115,10 +113,9 @@ def _line(event: Event, decoder: bytes, first: FirstSeen) -> bytes:
     for name in first.dynamic:
         value = event.by_name.get(name.lower())
         if value is not None:
-            line += b" " + value
-    if len(line) > MOST_KEY_BYTES or b"\n" in line:
-        digest = hashlib.blake2b(line, digest_size=16).hexdigest().encode()
-        return line[:MOST_LINE_BYTES].replace(b"\n", b" ") + b" #" + digest
+            line = (line + b" " + value)[:MOST_WHOLE_BYTES]
+    if b"\n" in line:  # stores hold a line each
+        return line.replace(b"\n", b" ") + b" #" + hashlib.blake2b(line, digest_size=16).hexdigest().encode()
     return line
 
 

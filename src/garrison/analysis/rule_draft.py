@@ -82,6 +82,9 @@ def compile_noted(source: bytes, language: str, spot: Spot, what: str, reading: 
 def finish(draft: Draft) -> None:
     """Joins the pieces and checks what only the whole rule tells."""
     rule, reading = draft.rule, draft.reading
+    _finish_parents(draft)
+    if rule.is_skipped:
+        return
     rule.description = draft.text("description")
     if rule.description is None:
         reading.error(rule.spot, "a rule without a description", "expected <description>")
@@ -89,7 +92,6 @@ def finish(draft: Draft) -> None:
     if groups is not None:
         rule.groups = (rule.groups + groups).replace(b"\n", b"")
     rule.info, rule.cve, rule.mitre = draft.text("info"), draft.text("cve"), draft.marks.mark()
-    _finish_parents(draft)
     wants_earlier = (
         rule.same or rule.different or rule.same_fields or rule.different_fields or rule.crosses_agents
     )
