@@ -76,6 +76,7 @@ def _gate_everything(forest: DecoderForest, rules: Iterable[Rule]) -> Prefilter 
     for node in all_nodes(forest):
         if node.prematch is not None:
             node.gate = book.add(node.prematch.required())
+            node.first_bytes = node.prematch.first_bytes() if not node.prematch_is_after_parent else None
         if node.regex is not None:
             node.regex_gate = book.add(node.regex.required())
     for rule in rules:

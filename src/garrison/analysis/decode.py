@@ -96,8 +96,7 @@ class Roots:
         lowered = byte if byte == NO_BYTE else bytes([byte]).lower()[0]
         bits = 0
         for at, root in enumerate(self.nodes):
-            first = root.prematch.first_bytes() if root.prematch is not None else None
-            if first is None or lowered in first:
+            if root.first_bytes is None or lowered in root.first_bytes:
                 bits |= 1 << at
         return bits
 

@@ -57,7 +57,10 @@ class OrderWord:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class DecoderNode:
-    """One `<decoder>`; `goes_on` says that the physically next sibling continues it."""
+    """One `<decoder>`; `goes_on` says that the physically next sibling continues it.
+
+    `first_bytes` are those, in lower case, that a log must begin with; None where that is not known.
+    """
 
     card: DecoderCard
     written_name: bytes
@@ -77,6 +80,7 @@ class DecoderNode:
     children: list[DecoderNode] = field(default_factory=list)
     gate: int = NO_GATE
     regex_gate: int = NO_GATE
+    first_bytes: frozenset[int] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
