@@ -60,7 +60,8 @@ def _program(arguments: argparse.Namespace) -> Program:
     home = find_home(arguments.home)
     if (home / "etc/ossec.conf").is_file():
         config = load_manager(home).config
-        return compile_program(load_ruleset(config.ruleset, config.alerts, home))
+        timeframe_s = config.internal.analysisd_default_timeframe_s
+        return compile_program(load_ruleset(config.ruleset, config.alerts, home, timeframe_s=timeframe_s))
     return compile_program(load_folder(FOLDER))
 
 

@@ -44,6 +44,7 @@ TABLE: dict[str, tuple[str, int, int]] = {
     "monitord.delete_old_agents": ("monitord_delete_old_agents_min", 0, 9600),
     "analysisd.show_hidden_labels": ("analysisd_show_hidden_labels", 0, 1),
     "analysisd.log_fw": ("analysisd_log_fw", 0, 1),
+    "analysisd.default_timeframe": ("analysisd_default_timeframe_s", 60, 3600),
 }
 """Option -> field of InternalOptions, least and greatest value."""
 

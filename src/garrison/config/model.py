@@ -256,6 +256,7 @@ class InternalOptions:
     monitord_delete_old_agents_min: int = 0
     analysisd_show_hidden_labels: int = 0
     analysisd_log_fw: int = 1
+    analysisd_default_timeframe_s: int = 360
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
