@@ -22,7 +22,7 @@ MOST_FILE_BYTES = 64 * 1024 * 1024
 MOST_LEVEL = 16
 STOCK = {"decoders": "ruleset/decoders", "rules": "ruleset/rules"}
 
-_SETTINGS: dict[str, type] = {
+_SETTINGS: dict[str, type[Any]] = {
     "decoder_dirs": list,
     "rule_dirs": list,
     "decoder_exclude": list,
@@ -73,7 +73,7 @@ def _settings(path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise _bad_settings(path, "not an object", "an object")
     for name, kind in _SETTINGS.items():
-        value = settings.get(name, kind())
+        value: Any = settings.get(name, kind())
         if not isinstance(value, kind) or isinstance(value, bool):
             raise _bad_settings(path, f"{name} is {value!r:.80}", f"a value of type {kind.__name__}")
         if kind is int and not 0 <= value <= MOST_LEVEL:

@@ -14,13 +14,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from garrison.alerts.plan import sink_plan
 from garrison.alerts.record import Context
-from garrison.alerts.rotation import Rotation
-from garrison.alerts.sink import AlertSink, SinkPlan
-from garrison.analysis.compile import compile_program
-from garrison.analysis.load import load_ruleset
-from garrison.analysis.program import Program
-from garrison.analysis.run import Analyzer
+from garrison.alerts.sink import AlertSink
 from garrison.channel import server as channel_server
 from garrison.channel.server import AgentServer
 from garrison.cluster.serve import AgentWatch
@@ -38,11 +34,12 @@ from garrison.fabric.presence import NodeCard, Presence
 from garrison.ground import version
 from garrison.ground.clock import Clock
 from garrison.ground.entropy import Entropy
-from garrison.ground.errors import FabricError, Refused, RuleError
+from garrison.ground.errors import FabricError, Refused
 from garrison.ground.tasks import Stop
 from garrison.node.commands import Commands, Parts
 from garrison.node.control_server import ControlServer
 from garrison.node.event_sink import EventPipeline
+from garrison.node.judging_serve import Judging
 from garrison.registry.model import Agent
 from garrison.registry.status_store import StatusBoard
 from garrison.registry.store import Registry
@@ -117,8 +114,6 @@ class Node:
         self.seat = seat_of(self.config, home, entropy)
         self._files = self._write_identity()
         self.stop = Stop()
-        self._wake_ruleset = asyncio.Event()
-        self.ruleset_fault: str | None = None
         self.is_ready = False
         self.engine = self._make_engine()
         self.link = self._make_link()
@@ -129,9 +124,11 @@ class Node:
         self.lease = Lease(self.link, clock, instance, is_candidate=is_candidate)
         self.shared = SharedFiles(self.link, home.root, clock, self.lease.is_held)
         self.presence = Presence(self.link, clock, self._card(instance))
-        self.program = self._first_program()
-        self.outputs = AlertSink(home.logs, self._sink_plan(), self._context(), clock)
-        self.pipeline = EventPipeline(self._analyzer(self.program), self.outputs)
+        self.judging = Judging(home, self.config, self.host_name)
+        plan = sink_plan(self.config.global_, self.config.internal)
+        self.outputs = AlertSink(home.logs, plan, self._context(), clock)
+        self.pipeline = EventPipeline(self.judging.analyzer, self.outputs)
+        self.judging.swap = self.pipeline.swap
         self.agents = self._make_agent_server()
         self.enrollment = self._make_enrollment()
         self.watch = AgentWatch(
@@ -227,17 +224,6 @@ class Node:
             return ()
         return visible_labels(status.labels)
 
-    def _sink_plan(self) -> SinkPlan:
-        wanted = self.config.global_
-        return SinkPlan(
-            alerts_json=wanted.jsonout_output,
-            alerts_text=wanted.alerts_log,
-            archives_json=wanted.logall_json,
-            archives_text=wanted.logall,
-            firewall=bool(self.config.internal.analysisd_log_fw),
-            rotation=Rotation(),
-        )
-
     def _make_agent_server(self) -> AgentServer | None:
         remote = self._remote()
         if remote is None:
@@ -320,56 +306,9 @@ class Node:
 
     # -- the ruleset ------------------------------------------------------------------------------------------------
 
-    def _load_program(self, config: ManagerConfig) -> Program:
-        return compile_program(load_ruleset(config.ruleset, config.alerts, self.home.root))
-
-    def _first_program(self) -> Program:
-        """The configured ruleset; one that is broken does not keep the node from starting: it judges nothing then."""
-        try:
-            program = self._load_program(self.config)
-        except RuleError as error:
-            self._say_broken(error)
-            return Program()
-        for warning in program.warnings[:50]:
-            log.warning("%s", warning)
-        log.info("Ruleset loaded: %d rules", len(program.rules))
-        return program
-
-    def _say_broken(self, error: RuleError) -> None:
-        self.ruleset_fault = f"{sum(not fault.is_warning for fault in error.faults)} faults in the ruleset"
-        for fault in error.faults:
-            if not fault.is_warning:
-                log.error("%s", fault)
-        log.error("The ruleset is broken and is not used; the last good one goes on")
-
-    def _analyzer(self, program: Program) -> Analyzer:
-        return Analyzer(
-            program, host_name=self.host_name.encode(), memory_size=self.config.global_.memory_size
-        )
-
     def _shared_changed(self, kind: str) -> None:
         if kind in ("rules", "decoders", "lists"):
-            self._wake_ruleset.set()
-
-    async def follow_ruleset(self, stop: Stop) -> None:
-        """Compiles a changed ruleset aside and swaps it in."""
-        while not stop.is_set():
-            await self._wake_ruleset.wait()
-            self._wake_ruleset.clear()
-            await self.reload_ruleset(self.config)
-
-    async def reload_ruleset(self, config: ManagerConfig) -> bool:
-        """True when a new program judges from now on; a broken ruleset leaves the old one in place."""
-        try:
-            program = await asyncio.to_thread(self._load_program, config)
-        except RuleError as error:
-            self._say_broken(error)
-            return False
-        self.program = program
-        self.ruleset_fault = None
-        self.pipeline.swap(self._analyzer(program))
-        log.info("Ruleset reloaded: %d rules", len(program.rules))
-        return True
+            self.judging.files_changed()
 
     # -- what tools ask ---------------------------------------------------------------------------------------------
 
@@ -382,7 +321,7 @@ class Node:
             if getattr(loaded.config, name) != getattr(self.config, name)
         ]
         reloaded = []
-        if await self.reload_ruleset(loaded.config):
+        if await self.judging.reload(loaded.config):
             reloaded.append("ruleset")
         needs_restart = [name.rstrip("_") for name in changed if name not in ("ruleset", "alerts")]
         self.presence.change(config_digest=loaded.digest)
@@ -394,7 +333,7 @@ class Node:
             "wazuh-clusterd": self.link.is_connected(),
             "wazuh-monitord": True,
             "wazuh-remoted": self.agents is not None and self.agents.listening.is_set(),
-            "wazuh-analysisd": self.ruleset_fault is None and self.outputs.healthy(),
+            "wazuh-analysisd": self.judging.is_judging and self.outputs.healthy(),
             "wazuh-db": True,
             "wazuh-authd": self.enrollment is not None and self.enrollment.listening.is_set(),
         }
@@ -402,7 +341,7 @@ class Node:
             del running["wazuh-clusterd"]
         if self.enrollment is None:
             del running["wazuh-authd"]
-        problems = [text for text in (self.ruleset_fault, self.outputs.reason()) if text]
+        problems = [text for text in (self.judging.fault, self.outputs.reason()) if text]
         if not self.link.is_connected():
             problems.append("the cluster engine is away: known agents are served, enrollment is not possible")
         if self.presence.refusal:
@@ -417,7 +356,8 @@ class Node:
             "agents": self.agents.connected() if self.agents is not None else 0,
             "events": self.pipeline.received,
             "alerts": self.pipeline.alerts,
-            "rules": len(self.program.rules),
+            "rules": len(self.judging.program.rules),
+            "forgotten": dict(self.judging.forgotten()),
         }
 
 

@@ -93,11 +93,12 @@ async def _live(node: Node, clock: Clock) -> None:
         watched(node.lease.run(stop_middle), middle, "lease"),
         watched(node.presence.run(stop_middle), middle, "presence"),
         watched(node.shared.run(stop_middle), middle, "shared"),
+        watched(node.judging.keep(clock, stop_middle), middle, "memory"),
     ]
     ports = [watched(node.control.run(stop_above), above, "control")]
     await _until_known(node, clock)
     if not node.stop.is_set():
-        above.start(node.follow_ruleset(stop_above), name="ruleset")
+        above.start(node.judging.follow(stop_above), name="ruleset")
         above.start(node.watch.run(stop_above), name="watch")
         if node.agents is not None:
             ports.append(watched(node.agents.run(stop_above), above, "agents"))
