@@ -46,11 +46,15 @@ class Decoding:
         """
         program = event.program_name
         roots = self._unnamed if program is None else self._fitting(program)
-        attempt = _Attempt(event, hits, follows_blank)
+        attempt = self.begin(event, hits, follows_blank)
         for root in roots.nodes if hits is None else roots.candidates(event.log, hits):
             if attempt.enters(root):
                 return attempt.run(root)
         return None
+
+    def begin(self, event: Event, hits: Collection[int] | None, follows_blank: bool) -> Attempt:
+        """The way of one event through the decoders; whoever wants to watch it hands out one that notes its steps."""
+        return Attempt(event, hits, follows_blank)
 
     def _fitting(self, program: bytes) -> Roots:
         found = self._by_program.get(program)
@@ -101,7 +105,7 @@ class Roots:
         return bits
 
 
-class _Attempt:
+class Attempt:
     """One event on its way through the decoders. Positions are offsets into the log.
 
     `_left_over` are the captures of the last PCRE2 pattern that ran: a PCRE2 regex that matches without a
@@ -190,19 +194,23 @@ class _Attempt:
             child = children[place]
             if child.prematch is None:
                 return place, after_root
-            if child.prematch.language != PCRE2:
-                self._left_over = ()
-            if self._is_open(child):
-                start = after_root if child.prematch_is_after_parent else 0
-                end = self._after_match(child.prematch, start)
-                if end is not None:
-                    return place, end
+            end = self.child_end(child, child.prematch, after_root)
+            if end is not None:
+                return place, end
             place += 1
             if child.goes_on:
                 while place < len(children) and children[place].goes_on:
                     place += 1
                 place += 1
         return None, None
+
+    def child_end(self, child: DecoderNode, prematch: Pattern, after_root: int) -> int | None:
+        """The position behind the prematch of `child`; None where it does not fit."""
+        if prematch.language != PCRE2:
+            self._left_over = ()
+        if not self._is_open(child):
+            return None
+        return self._after_match(prematch, after_root if child.prematch_is_after_parent else 0)
 
     def _extract(
         self,
@@ -227,7 +235,7 @@ class _Attempt:
                         start = after_prematch or 0
                     else:
                         start = previous
-                end = self._assign(node, start)
+                end = self.assign(node, start)
                 if end is not None:
                     previous = end
             else:
@@ -244,7 +252,7 @@ class _Attempt:
             start = self._after_parent
         return None if start is None else self._log[start:]
 
-    def _assign(self, node: DecoderNode, start: int) -> int | None:
+    def assign(self, node: DecoderNode, start: int) -> int | None:
         """Runs the regex of `node`; the position behind it, None without a match."""
         pattern = node.regex
         assert pattern is not None

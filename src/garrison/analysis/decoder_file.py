@@ -262,6 +262,8 @@ class _DecoderReader:
                 name=name, parent=self._parent, accumulates=self._accumulates, fts_comment=self._comment
             ),
             written_name=name,
+            path=self._reading.path,
+            line=self._element.line,
             category=self._category,
             program_name=self._pattern("program_name"),
             prematch=self._pattern("prematch"),

@@ -64,6 +64,8 @@ class DecoderNode:
 
     card: DecoderCard
     written_name: bytes
+    path: str = ""
+    line: int = 0
     category: str = "syslog"
     program_name: Pattern | None = None
     prematch: Pattern | None = None

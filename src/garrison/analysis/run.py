@@ -63,13 +63,17 @@ class Analyzer:
         node = self._decoding.decode(event, gates, follows_blank=self._follows_blank)
         if node is not None and event.decoder is not None and event.decoder.accumulates:
             self.state.accumulator.add_up(event)
-        walk = _Walk(self, event, node, gates)
+        walk = self.begin_walk(event, node, gates)
         for root in self.program.roots:
             if root.rule.category == event.category:
                 answer = walk.check(root)
                 if answer is not None:
                     return self._verdict(event, answer, walk)
         return Verdict(event=event)
+
+    def begin_walk(self, event: Event, node: DecoderNode | None, gates: Collection[int] | None) -> Walk:
+        """The way of one event through the rules; whoever wants to watch it hands out one that notes its steps."""
+        return Walk(self, event, node, gates)
 
     def _event(self, arrival: Arrival) -> Event | None:
         message = arrival.message.partition(b"\0")[0]
@@ -100,7 +104,7 @@ class Analyzer:
             program_name=header.program_name,
         )
 
-    def _verdict(self, event: Event, rule: Rule, walk: _Walk) -> Verdict:
+    def _verdict(self, event: Event, rule: Rule, walk: Walk) -> Verdict:
         """What comes of an event that ends with `rule`: while that is ignored, its parent answers instead."""
         fired = self._fired[rule.number]
         previous = tuple(walk.previous[at] for at in sorted(walk.previous))
@@ -154,7 +158,7 @@ class Analyzer:
         return sum(self.state.forgotten().values())
 
 
-class _Walk:
+class Walk:
     """One event on its way through the rule tree."""
 
     __slots__ = ("_analyzer", "_event", "_gates", "_name", "_node", "parent", "previous", "previous_log")
@@ -180,7 +184,7 @@ class _Walk:
         for test in rule.tests:
             if not test(event):
                 return None
-        if not self._holds_in_memory(rule):
+        if not self.holds_in_memory(rule):
             return None
         children: Sequence[RuleNode] = node.children
         if self._gates is not None and node.branches:
@@ -197,7 +201,7 @@ class _Walk:
         self._analyzer._fired[rule.number] += 1
         return rule
 
-    def _holds_in_memory(self, rule: Rule) -> bool:
+    def holds_in_memory(self, rule: Rule) -> bool:
         state, event = self._analyzer.state, self._event
         if rule.keeps_difference:
             before = state.differences.differs(event, rule.card.id)

@@ -84,22 +84,9 @@ class EarlierEvents:
 
         The newest counted event and this one are marked with `level`: counting starts anew at them.
         """
-        earlier = self._newest_first(search.window)
         count = 0
         newest: Event | None = None
-        now = int(event.at)
-        likeness = search.likeness
-        for each in earlier:
-            if now - int(each.at) > search.timeframe_s:
-                break
-            if not likeness.crosses_agents and each.agent_id != event.agent_id:
-                continue
-            if search.window is None and not _may_count(search, each, event):
-                continue
-            if not _is_alike(likeness, each, event):
-                continue
-            if each.mark >= level:
-                break
+        for each in self._alike(search, level, event):
             decides = count >= search.needed
             if count < MOST_PREVIOUS and not (decides and search.window is None):
                 previous.setdefault(count, each.full_log)
@@ -113,6 +100,27 @@ class EarlierEvents:
             return True
         previous.clear()
         return False
+
+    def count_alike(self, search: Search, level: int, event: Event) -> int:
+        """How many earlier events `search` would count for `event`; nothing is marked."""
+        return sum(1 for _ in self._alike(search, level, event))
+
+    def _alike(self, search: Search, level: int, event: Event) -> Iterator[Event]:
+        """The earlier events that count, the newest first, up to one that a rule of this level has used."""
+        now = int(event.at)
+        likeness = search.likeness
+        for each in self._newest_first(search.window):
+            if now - int(each.at) > search.timeframe_s:
+                return
+            if not likeness.crosses_agents and each.agent_id != event.agent_id:
+                continue
+            if search.window is None and not _may_count(search, each, event):
+                continue
+            if not _is_alike(likeness, each, event):
+                continue
+            if each.mark >= level:
+                return
+            yield each
 
 
 def _weight(event: Event) -> int:
