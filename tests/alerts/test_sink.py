@@ -130,10 +130,10 @@ def test_which_verdicts_go_where(tmp_path: Path) -> None:
     assert len((tmp_path / "archives/archives.log").read_bytes().splitlines()) == 4
 
 
-def test_write_gives_the_alert_object(tmp_path: Path) -> None:
+def test_write_gives_the_line_of_the_alert(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         alert = stage.sink.write(verdict())
-        assert alert is not None and alert["rule"]["id"] == "200101"
+        assert alert is not None and json.loads(alert)["rule"]["id"] == "200101"
         assert stage.sink.write(Verdict(event=event())) is None
 
     play(tmp_path, story)

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from garrison.alerts.closing_store import close_days
+from garrison.alerts.line import AlertLines
 from garrison.alerts.plan import SinkPlan
-from garrison.alerts.record import Context, alert_object, archive_object
+from garrison.alerts.record import Context
 from garrison.alerts.render import (
     LINE_END,
     TEXT_END,
-    alert_json,
     alert_text,
     archive_text,
     custom_text,
@@ -70,6 +70,7 @@ class AlertSink:
         self._logs = logs
         self._plan = plan
         self._context = context
+        self._lines = AlertLines(context)
         self._clock = clock
         self._zone = zone
         self._disk = disk or SystemDisk()
@@ -93,17 +94,17 @@ class AlertSink:
 
     # -- the caller's side
 
-    def write(self, verdict: Verdict) -> dict[str, Any] | None:
-        """Takes one verdict for every output that wants it; gives the alert object when there was an alert."""
+    def write(self, verdict: Verdict) -> bytes | None:
+        """Takes one verdict for every output that wants it; gives the line of alerts.json when there was an alert."""
         self._turn(self._clock.now())
         event, stores = verdict.event, self._stores
         when = self._stamp(event.at)
         if (firewall := stores.get(FIREWALL_TEXT)) and (line := firewall_text(event, when)):
             firewall.accept(line)
         alert_id = f"{int(event.at)}.{self._offset_store.offset if self._offset_store else 0}"
-        alert: dict[str, Any] | None = None
+        alert: bytes | None = None
         if verdict.is_alert and verdict.level > 0:
-            alert = alert_object(verdict, self._context, alert_id)
+            alert = self._lines.alert(verdict, alert_id)
             self._write_alert(verdict, alert, alert_id, when)
         if (ARCHIVES_JSON in stores or ARCHIVES_TEXT in stores) and is_archived(event):
             self._write_archive(verdict, alert_id, when)
@@ -112,9 +113,9 @@ class AlertSink:
             self._has_room.clear()
         return alert
 
-    def _write_alert(self, verdict: Verdict, alert: dict[str, Any], alert_id: str, when: bytes) -> None:
+    def _write_alert(self, verdict: Verdict, alert: bytes, alert_id: str, when: bytes) -> None:
         if store := self._stores.get(ALERTS_JSON):
-            store.accept(alert_json(alert))
+            store.accept(alert)
         if store := self._stores.get(ALERTS_TEXT):
             if self._plan.custom_layout is not None:
                 store.accept(custom_text(self._plan.custom_layout, verdict, alert_id))
@@ -124,7 +125,7 @@ class AlertSink:
 
     def _write_archive(self, verdict: Verdict, alert_id: str, when: bytes) -> None:
         if store := self._stores.get(ARCHIVES_JSON):
-            store.accept(alert_json(archive_object(verdict, self._context, alert_id)))
+            store.accept(self._lines.archive(verdict, alert_id))
         if store := self._stores.get(ARCHIVES_TEXT):
             store.accept(archive_text(verdict.event, when))
 

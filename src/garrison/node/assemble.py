@@ -12,6 +12,7 @@ import logging
 import socket
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from garrison.alerts.plan import sink_plan
@@ -361,6 +362,7 @@ class Node:
         }
 
 
+@lru_cache(maxsize=4096)
 def visible_labels(text: str) -> tuple[tuple[str, str], ...]:
     """The labels of a keepalive that alerts show: not hidden (`!`), not the system's (`#`)."""
     found = []
