@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from garrison.alerts.json_text import encode_json
+from garrison.alerts.labels import Labels
 from garrison.alerts.line import AlertLines
 from garrison.alerts.record import Context, alert_object, archive_object
 from garrison.analysis.event import STATIC_FIELDS, Arrival, DecoderCard, MitreMark, RuleCard, Verdict
@@ -18,13 +19,17 @@ from tests.alerts.samples import AT, event, rule, verdict
 from tests.analysis.test_corpus import lines
 from tests.support.reference import full_program
 
-LABELS = {"001": (("env.tier", "1"), ("env", "x"), ("ENV.tier", "2")), "002": ()}
+LABELS: dict[str, Labels | None] = {
+    "001": (("env.tier", "1"), ("env", "x"), ("ENV.tier", "2")),
+    "002": (),
+    "x": None,
+}
 CONTEXT = Context(
     manager_name="manager",
     cluster_name="wazuh",
     node_name="node01",
     agent_ip=lambda identity: {"003": "10.9.9.9", "004": "any"}.get(identity),
-    labels=lambda identity: LABELS.get(identity, ()),
+    labels=lambda identity: LABELS.get(identity),
     mitre=lambda mark: {"id": [each.decode() for each in mark.ids], "tactic": [], "technique": []},
 )
 FAST = AlertLines(CONTEXT)

@@ -53,6 +53,7 @@ def test_alert_of_an_agent_with_everything() -> None:
         b"Src IP: 1.1.1.1\n"
         b"Dst IP: 2.2.2.2\n"
         b"Dst Port: 22\n"
+        b"User: \n"
         b"two\nlines \xff\n"
         b"a.b: [1]\n"
         b"c: d\n"

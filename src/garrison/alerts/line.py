@@ -17,7 +17,8 @@ import orjson
 
 from garrison.alerts import record
 from garrison.alerts.json_text import encode_json
-from garrison.alerts.record import Context, Labels
+from garrison.alerts.labels import Labels
+from garrison.alerts.record import Context
 from garrison.analysis.event import LOCAL_AGENT, DecoderCard, Event, RuleCard, Verdict
 
 LINE_END = b"\n"
@@ -43,7 +44,7 @@ class AlertLines:
         self._second = -1
         self._time = (b"", b"")
         self._rules: dict[RuleCard, tuple[bytes, bytes, bytes | None]] = {}
-        self._agents: dict[tuple[bytes, bytes, bytes, str | None, Labels], bytes] = {}
+        self._agents: dict[tuple[bytes, bytes, bytes, str | None, Labels | None], bytes] = {}
         self._decoders: dict[int, tuple[DecoderCard | None, bytes]] = {}
         self._manager = b',"manager":' + _dumps({"name": context.manager_name}) + b',"id":"'
         self._cluster = b'"' + self._cluster_part()

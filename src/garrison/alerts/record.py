@@ -18,6 +18,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from garrison.alerts.labels import Labels
 from garrison.analysis.event import (
     LOCAL_AGENT,
     STATIC_FIELDS,
@@ -29,17 +30,15 @@ from garrison.analysis.event import (
 )
 from garrison.analysis.predecode import shown_hostname
 
-Labels = tuple[tuple[str, str], ...]
-
 
 def no_address(agent_id: str) -> str | None:
     """No agent has a better known address than its location tells."""
     return None
 
 
-def no_labels(agent_id: str) -> Labels:
+def no_labels(agent_id: str) -> Labels | None:
     """No agent has labels."""
-    return ()
+    return None
 
 
 def no_mitre(mark: MitreMark) -> dict[str, list[str]] | None:
@@ -52,15 +51,15 @@ class Context:
     """What an alert says about this node and about agents.
 
     `manager_name` is the full host name. `cluster_name` None leaves `cluster` out. `agent_ip` gives the last
-    known address of an agent id, `labels` its visible labels (dotted names nest), `mitre` the object for the
-    technique ids of a rule.
+    known address of an agent id, `labels` its visible labels (dotted names nest; None for an agent without any),
+    `mitre` the object for the technique ids of a rule.
     """
 
     manager_name: str
     cluster_name: str | None = None
     node_name: str | None = None
     agent_ip: Callable[[str], str | None] = no_address
-    labels: Callable[[str], Labels] = no_labels
+    labels: Callable[[str], Labels | None] = no_labels
     mitre: Callable[[MitreMark], dict[str, list[str]] | None] = no_mitre
 
 
@@ -226,11 +225,12 @@ def agent_object(event: Event, context: Context) -> dict[str, Any]:
         address = match["ip"]
     if address and address != "any":
         agent["ip"] = address
-    labels = Nest()
-    for name, value in context.labels(identity):
-        labels.add(name, value)
-    if labels.members:
-        agent["labels"] = labels.members
+    labels = context.labels(identity)
+    if labels is not None:
+        nest = Nest()
+        for name, value in labels:
+            nest.add(name, value)
+        agent["labels"] = nest.members
     return agent
 
 

@@ -22,7 +22,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from garrison.alerts.json_text import encode_json
-from garrison.alerts.record import Labels
+from garrison.alerts.labels import Labels
 from garrison.alerts.rotation import MONTHS
 from garrison.analysis.event import Event, Verdict
 
@@ -69,7 +69,7 @@ def alert_text(verdict: Verdict, alert_id: str, when: bytes, labels: Labels = ()
     ]
     lines += (f"{name}: {text}".encode("utf-8", "surrogateescape") for name, text in labels)
     lines.append(b"Rule: %d (level %d) -> '%s'" % (rule.id, rule.level, verdict.description))
-    lines += (head + event.static[name] for name, head in _ADDRESS_LINES if event.static.get(name))
+    lines += (head + event.static[name] for name, head in _ADDRESS_LINES if name in event.static)
     lines.append(event.full_log)
     if event.extra is None:
         lines += (name + b": " + text for name, text in event.dynamic if text)

@@ -121,7 +121,8 @@ class AlertSink:
                 store.accept(custom_text(self._plan.custom_layout, verdict, alert_id))
             else:
                 agent_id = verdict.event.agent_id.decode("utf-8", "surrogateescape")
-                store.accept(alert_text(verdict, alert_id, when, self._context.labels(agent_id)))
+                labels = self._context.labels(agent_id) or ()
+                store.accept(alert_text(verdict, alert_id, when, labels))
 
     def _write_archive(self, verdict: Verdict, alert_id: str, when: bytes) -> None:
         if store := self._stores.get(ARCHIVES_JSON):

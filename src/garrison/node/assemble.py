@@ -12,9 +12,9 @@ import logging
 import socket
 import time
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
+from garrison.alerts.labels import Labels, labels_of_keepalive, shown_labels
 from garrison.alerts.plan import sink_plan
 from garrison.alerts.record import Context
 from garrison.alerts.sink import AlertSink
@@ -49,6 +49,7 @@ from garrison.shared.sync import SharedFiles
 log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+LOCAL_AGENT = "000"
 CLAIM_WITHIN_S = 1.0
 
 
@@ -219,11 +220,15 @@ class Node:
         status = self.board.get(identity)
         return status.address if status is not None else None
 
-    def _labels(self, identity: str) -> tuple[tuple[str, str], ...]:
+    def _labels(self, identity: str) -> Labels | None:
+        shows_hidden = bool(self.config.internal.analysisd_show_hidden_labels)
+        if identity == LOCAL_AGENT:
+            own = ((label.key, label.value, label.hidden) for label in self.config.labels)
+            return shown_labels(own, shows_hidden=shows_hidden) if self.config.labels else None
         status = self.board.get(identity)
         if status is None or not status.labels:
-            return ()
-        return visible_labels(status.labels)
+            return None
+        return labels_of_keepalive(status.labels, shows_hidden=shows_hidden)
 
     def _make_agent_server(self) -> AgentServer | None:
         remote = self._remote()
@@ -360,15 +365,3 @@ class Node:
             "rules": len(self.judging.program.rules),
             "forgotten": dict(self.judging.forgotten()),
         }
-
-
-@lru_cache(maxsize=4096)
-def visible_labels(text: str) -> tuple[tuple[str, str], ...]:
-    """The labels of a keepalive that alerts show: not hidden (`!`), not the system's (`#`)."""
-    found = []
-    for line in text.splitlines():
-        if line.startswith('"'):
-            key, quote, value = line[1:].partition('":')
-            if quote:
-                found.append((key, value))
-    return tuple(found)
