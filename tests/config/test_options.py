@@ -105,6 +105,9 @@ NODE_OPTIONS: list[tuple[str, str, Any, str, Any, tuple[str, str] | None]] = [
     ("ruleset", "ruleset.rule_exclude", (), "<rule_exclude>a</rule_exclude>", ("a",), None),
     ("ruleset", "ruleset.decoder_exclude", (), "<decoder_exclude>a</decoder_exclude>", ("a",), None),
     ("ruleset", "ruleset.lists", (), "<list>a</list><list>b</list>", ("a", "b"), None),
+    ("rule_test", "rule_test.enabled", True, "<enabled>no</enabled>", False, flag("enabled")),
+    ("rule_test", "rule_test.max_sessions", 64, "<max_sessions>500</max_sessions>", 500, number("max_sessions", 1, 65_534)),
+    ("rule_test", "rule_test.session_timeout_s", 900, "<session_timeout>15m</session_timeout><threads>auto</threads>", 900, interval("session_timeout", 1)),
     ("labels", "labels", (), '<label key="k" hidden="yes">v</label>', (LabelConfig(key="k", value="v", hidden=True),),
      ('<label key="k" hidden="maybe">v</label>', "invalid value for attribute 'hidden': maybe; yes or no")),
 ]  # fmt: skip

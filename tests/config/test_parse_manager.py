@@ -269,7 +269,7 @@ def test_a_file_of_a_stock_shape_is_read_with_a_word_for_everything_unused() -> 
             f"section '{name}' has no effect here"
             for name in (
                 "logging", "rootcheck", "wodle' 'syscollector", "sca", "vulnerability-detection", "indexer", "syscheck",
-                "command", "active-response", "localfile", "rule_test", "localfile",
+                "command", "active-response", "localfile", "localfile",
             )
         ),
     ]  # fmt: skip

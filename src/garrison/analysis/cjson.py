@@ -49,6 +49,16 @@ def parse(text: bytes) -> Any:
     return _Parser(text).value_at_start()
 
 
+def fault_position(text: bytes) -> int:
+    """Where reading a value stopped: the index of the byte that does not fit."""
+    parser = _Parser(text)
+    try:
+        parser.value_at_start()
+    except NotJson:
+        pass
+    return parser.place
+
+
 def parse_quickly(text: bytes) -> Any:
     """The same value with plain dicts for objects, or `Members` where the text needs the forgiving reader.
 
@@ -82,6 +92,11 @@ class _Parser:
     def __init__(self, text: bytes) -> None:
         self._text = text
         self._at = 3 if text.startswith(b"\xef\xbb\xbf") else 0
+
+    @property
+    def place(self) -> int:
+        """Index of the byte that is looked at."""
+        return self._at
 
     def value_at_start(self) -> Any:
         root: list[Any] = []
@@ -219,6 +234,16 @@ def number_text(value: float) -> str:
 
 def print_array(value: list[Any]) -> str:
     """The text of an array as rules see it: `[1, "a", {` with objects over several lines."""
+    return _print(value, 0)
+
+
+def print_compact(value: Any) -> str:
+    """The text of any value without blanks."""
+    if isinstance(value, dict | Members):
+        members = value if isinstance(value, Members) else value.items()
+        return "{" + ",".join(f"{_quoted(name)}:{print_compact(item)}" for name, item in members) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(print_compact, value)) + "]"
     return _print(value, 0)
 
 

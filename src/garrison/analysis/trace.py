@@ -23,7 +23,7 @@ from garrison.analysis.run import Analyzer, Walk
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderTry:
-    """One pattern of a decoder that was tried: its `option` (`prematch`, `regex`, `plugin_decoder`) and whether it fits."""
+    """One pattern of a decoder that was tried: its `option` (`program_name`, `prematch`, `regex`) and whether it fits."""
 
     decoder: DecoderNode
     option: str
@@ -75,12 +75,13 @@ class TracingAnalyzer(Analyzer):
 
     def __init__(self, program: Program, *, host_name: bytes, is_log_test: bool = False, **more: Any) -> None:
         super().__init__(program, host_name=host_name, is_log_test=is_log_test, tries_all=True, **more)
-        self._decoding = _WatchedDecoding(program.decoders)
+        self._watched = _WatchedDecoding(program.decoders)
+        self._decoding = self._watched
         self._trace = Trace()
 
     def judge_watched(self, arrival: Arrival) -> tuple[Verdict | None, Trace]:
         """The verdict and the way to it."""
-        self._trace = self._decoding.trace = Trace()
+        self._trace = self._watched.trace = Trace()
         return self.judge(arrival), self._trace
 
     def begin_walk(self, event: Event, node: DecoderNode | None, gates: Collection[int] | None) -> Walk:

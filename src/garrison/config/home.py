@@ -151,6 +151,10 @@ class Home:
         return self.root / "queue/sockets"
 
     @property
+    def logtest_socket(self) -> Path:
+        return self.root / "queue/sockets/logtest"
+
+    @property
     def control_socket(self) -> Path:
         return self.root / "queue/sockets/control"
 

@@ -19,6 +19,7 @@ from garrison.config.model import (
     Protocol,
     RemoteConfig,
     RulesetConfig,
+    RuleTestConfig,
 )
 from garrison.config.reading import Faults, Section
 from garrison.ground.log import printable
@@ -32,6 +33,7 @@ _GLOBAL_WITHOUT_EFFECT = (
 ).split()
 
 _MIN_ROTATE_S = 600
+_MOST_SESSIONS, _MOST_SESSION_S, _MOST_BEFORE_REFUSAL = 500, 31_536_000, 65_534
 _LEAST_OUTPUT_BYTES, _MOST_OUTPUT_BYTES = 1_000_000, 1 << 40
 
 
@@ -124,6 +126,42 @@ def _folders(section: Section, name: str) -> tuple[FolderConfig, ...]:
         if element.text:
             folders.append(FolderConfig(path=element.text, pattern=pattern))
     return tuple(folders)
+
+
+def read_rule_test(sections: list[Section]) -> RuleTestConfig:
+    """All `<rule_test>` blocks, later ones over earlier ones. `threads` has no meaning here: one loop serves all."""
+    config = RuleTestConfig()
+    for section in sections:
+        config = RuleTestConfig(
+            enabled=section.flag("enabled", config.enabled),
+            max_sessions=_cut(section, "max_sessions", config.max_sessions, _MOST_SESSIONS),
+            session_timeout_s=_session_timeout(section, config.session_timeout_s),
+        )
+        threads = section.text("threads", None)
+        if threads is not None and threads != "auto" and not (threads.isdecimal() and 1 <= int(threads) <= 128):
+            element = section.last("threads")
+            assert element is not None
+            section.wrong(element, "1 to 128, or auto")
+        section.finish()
+    return config
+
+
+def _cut(section: Section, name: str, default: int, most: int) -> int:
+    """A number above `most` is cut to it, with a warning, as stock managers do."""
+    number = section.number(name, default, 1, _MOST_BEFORE_REFUSAL)
+    element = section.last(name)
+    if number > most and element is not None:
+        section.faults.warn(element.line, f"{name} is {number}; taken as {most}", f"at most {most}")
+    return min(number, most)
+
+
+def _session_timeout(section: Section, default: int) -> int:
+    seconds = section.interval("session_timeout", default, 1)
+    element = section.last("session_timeout")
+    if seconds > _MOST_SESSION_S and element is not None:
+        found = f"session_timeout is {seconds} s; taken as {_MOST_SESSION_S} s"
+        section.faults.warn(element.line, found, "at most a year")
+    return min(seconds, _MOST_SESSION_S)
 
 
 def read_labels(sections: list[Section]) -> tuple[LabelConfig, ...]:

@@ -260,6 +260,17 @@ class InternalOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuleTestConfig:
+    """`<rule_test>`: sessions of the log test. Source: spec/analysis-3-outputs.md 8.4."""
+
+    enabled: bool = True
+    max_sessions: int = 64
+    """1 to 500; one more, and the session that was idle longest goes."""
+    session_timeout_s: int = 900
+    """1 s to a year."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerConfig:
     """A node's whole configuration."""
 
@@ -270,6 +281,7 @@ class ManagerConfig:
     remotes: tuple[RemoteConfig, ...] = ()
     ruleset: RulesetConfig = RulesetConfig()
     labels: tuple[LabelConfig, ...] = ()
+    rule_test: RuleTestConfig = RuleTestConfig()
     internal: InternalOptions = InternalOptions()
 
 

@@ -52,7 +52,6 @@ _UNUSED_SECTIONS = [
     "agentless",
     "gcp-pubsub",
     "gcp-bucket",
-    "rule_test",
     "osquery",
     "cluster_config",
     "fluent-forward",
@@ -70,6 +69,7 @@ _UNUSED_SECTIONS = [
     "cluster",
     "labels",
     "api",
+    "rule_test",
     "email_alerts",
     "agent-key-polling",
 ]
@@ -117,6 +117,7 @@ def parse_manager(
         remotes=remotes,
         ruleset=manager_sections.read_ruleset(sections.take("ruleset")),
         labels=manager_sections.read_labels(sections.take("labels")),
+        rule_test=manager_sections.read_rule_test(sections.take("rule_test")),
         internal=_internal(internal, faults),
     )
     sections.finish()
