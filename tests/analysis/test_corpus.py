@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from garrison.alerts.json_text import encode_json
-from garrison.cli.logtest import answer_all
+from garrison.cli.logtest_jsonl import answer_all
 from tests.support.reference import ROOT, full_program
 
 FOLDER = ROOT / "ruleset"

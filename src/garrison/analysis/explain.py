@@ -1,20 +1,25 @@
-"""Why a verdict is what it is, in lines for people: what decoded the log, which rule answers, and what refused the others. Pure.
+"""Why a verdict is what it is, in lines for people. Pure.
 
-    Rule 5712 (level 10) answers: sshd: brute force trying to get access to the system.
-      0095-sshd_rules.xml:74
-    ...
+    Rule 5710 (level 5) answers: sshd: attempt to log in as a user that does not exist   0095-sshd_rules.xml:89
+      by way of 1 > 5700 > 5710
+    Decoder 'sshd' ...
+    73 rules refused, 26 of them as they are for other decoders:
+      5712 (level 10): seen 3 of 8 events within 120 s   0095-sshd_rules.xml:109
 
-What most explains comes first: the answer, then rules that refused with a condition of their own, nearest to the answer
-first. Rules of other decoders are only counted.
+What most explains comes first: the answer, what decoded the log, then rules that refused by a condition of their own,
+those deepest in the tree first. Rules of other decoders are only counted.
 Source: `trace`; the layout is ours.
 """
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from garrison.analysis.event import Verdict
 from garrison.analysis.trace import Count, DecoderTry, Refusal, RuleTry, Trace
 
-MOST_SHOWN_BYTES = 120
+MOST_SHOWN_BYTES = 80
+MOST_REFUSALS = 20
 
 
 def explain_lines(verdict: Verdict, trace: Trace) -> list[str]:
@@ -30,6 +35,10 @@ def _shown(data: bytes | None) -> str:
     return f"'{text}'" + (" ..." if len(data) > MOST_SHOWN_BYTES else "")
 
 
+def _place(path: str, line: int) -> str:
+    return f"{PurePath(path).name}:{line}"
+
+
 def _plain(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
@@ -42,8 +51,7 @@ def _answer(verdict: Verdict, trace: Trace) -> list[str]:
     if rule is None:
         return [f"No rule answers; {len(trace.rules)} were tried."]
     lines = [
-        f"Rule {rule.id} (level {rule.level}) answers: {_plain(verdict.description)}",
-        f"  {rule.path}:{rule.line}",
+        f"Rule {rule.id} (level {rule.level}) answers: {_plain(verdict.description)}   {_place(rule.path, rule.line)}"
     ]
     if not verdict.is_alert:
         lines.append(
@@ -87,8 +95,7 @@ def _counted(count: Count) -> str:
 def _decoding(verdict: Verdict, trace: Trace) -> list[str]:
     decoder = verdict.event.decoder
     if decoder is None:
-        refused = {each.decoder.card.name for each in trace.decoders}
-        return [f"No decoder fits; {len(refused)} were tried."]
+        return [f"No decoder fits; {len(trace.decoders)} were tried."]
     under = f" under '{_plain(decoder.parent)}'" if decoder.parent else ""
     lines = [f"Decoder '{_plain(decoder.name)}'{under}"]
     lines += [_decoder_line(each) for each in trace.decoders if each.fits]
@@ -102,7 +109,8 @@ def _decoding(verdict: Verdict, trace: Trace) -> list[str]:
 
 def _decoder_line(each: DecoderTry) -> str:
     node = each.decoder
-    return f"  {_plain(node.written_name)}: <{each.option}> fits {_shown(each.text)}   {node.path}:{node.line}"
+    name, place = _plain(node.written_name), _place(node.path, node.line)
+    return f"  {name}: <{each.option}> fits {_shown(each.text)}   {place}"
 
 
 # -- rules ------------------------------------------------------------------------------------------------------------
@@ -116,14 +124,16 @@ def _rules(verdict: Verdict, trace: Trace) -> list[str]:
         return ["No rule refused."]
     lines = [f"{len(refused)} rules refused, {len(foreign)} of them as they are for other decoders:"]
     deepest = sorted(others, key=lambda each: -each.depth)
-    lines += [_refused_line(each) for each in deepest]
+    lines += [_refused_line(each) for each in deepest[:MOST_REFUSALS]]
+    if len(deepest) > MOST_REFUSALS:
+        lines.append(f"  and {len(deepest) - MOST_REFUSALS} more, higher up in the tree")
     return lines
 
 
 def _refused_line(each: RuleTry) -> str:
     card, refusal = each.rule.card, each.refusal
     assert refusal is not None
-    place = f"{card.path}:{refusal.line or card.line}"
+    place = _place(card.path, refusal.line or card.line)
     return f"  {card.id} (level {card.level}): {_reason(refusal, each.count)}   {place}"
 
 
@@ -137,6 +147,8 @@ def _reason(refusal: Refusal, count: Count | None) -> str:
     if refusal.option == "list":
         return "<list>: no entry fits"
     wants = f"{'not ' if refusal.negated else ''}{_shown(refusal.text)}"
+    if refusal.option in ("match", "regex"):
+        return f"<{refusal.option}> wants {wants} in the log"
     if refusal.value is None:
-        return f"<{refusal.option}> wants {wants}"
+        return f"<{refusal.option}> wants {wants}, which the event does not have"
     return f"<{refusal.option}> wants {wants}, the event has {_shown(refusal.value)}"

@@ -138,7 +138,11 @@ def read_rule_test(sections: list[Section]) -> RuleTestConfig:
             session_timeout_s=_session_timeout(section, config.session_timeout_s),
         )
         threads = section.text("threads", None)
-        if threads is not None and threads != "auto" and not (threads.isdecimal() and 1 <= int(threads) <= 128):
+        if (
+            threads is not None
+            and threads != "auto"
+            and not (threads.isdecimal() and 1 <= int(threads) <= 128)
+        ):
             element = section.last("threads")
             assert element is not None
             section.wrong(element, "1 to 128, or auto")

@@ -18,6 +18,8 @@ from garrison.alerts.labels import Labels, labels_of_keepalive, shown_labels
 from garrison.alerts.plan import sink_plan
 from garrison.alerts.record import Context
 from garrison.alerts.sink import AlertSink
+from garrison.analysis.load import load_ruleset
+from garrison.analysis.source import Source
 from garrison.channel import server as channel_server
 from garrison.channel.server import AgentServer
 from garrison.cluster.serve import AgentWatch
@@ -41,6 +43,8 @@ from garrison.node.commands import Commands, Parts
 from garrison.node.control_server import ControlServer
 from garrison.node.event_sink import EventPipeline
 from garrison.node.judging_serve import Judging
+from garrison.node.logtest import Sessions
+from garrison.node.logtest_server import LogTestServer
 from garrison.registry.model import Agent
 from garrison.registry.status_store import StatusBoard
 from garrison.registry.store import Registry
@@ -141,6 +145,7 @@ class Node:
             self.lease.is_held,
             self.pipeline.tell,
         )
+        self.logtest = self._make_logtest()
         self.commands = Commands(self._parts())
         self.control = ControlServer(home.control_socket, self.commands.table())
         self._wire()
@@ -258,6 +263,20 @@ class Node:
             clock=self._clock,
         )
         return EnrollmentServer(auth, around)
+
+    def _make_logtest(self) -> LogTestServer | None:
+        wanted = self.config.rule_test
+        if not wanted.enabled:
+            return None
+        sessions = Sessions(wanted, self.host_name.encode(), self._context())
+        path = self.home.logtest_socket
+        return LogTestServer(path, sessions, self._read_ruleset, self._clock, self._entropy)
+
+    def _read_ruleset(self) -> Source:
+        """The ruleset as configuration and files are now: what the log test judges by, before any reload."""
+        config = load_manager(self.home).config
+        timeframe_s = config.internal.analysisd_default_timeframe_s
+        return load_ruleset(config.ruleset, config.alerts, self.home.root, timeframe_s=timeframe_s)
 
     def _parts(self) -> Parts:
         return Parts(

@@ -163,9 +163,7 @@ def _token(parameters: cjson.Members, warnings: list[str]) -> str | None:
 
 def _removal(token: Any) -> Remove:
     if not isinstance(token, str):
-        raise BadRequest(
-            BAD_TOKEN, "(7316): Failure to remove session. token JSON field must be a string"
-        )
+        raise BadRequest(BAD_TOKEN, "(7316): Failure to remove session. token JSON field must be a string")
     if len(token) != TOKEN_CHARACTERS:
         raise BadRequest(BAD_TOKEN, f"(7309): '{token[:60]}' is not a valid token")
     return Remove(token=token)
@@ -244,7 +242,8 @@ class Sessions:
             messages, code = [f"ERROR: (7004): No session found for token '{token}'"], -1
         else:
             messages, code = [f"INFO: (7206): The session '{token}' was closed successfully"], 0
-        return {"error": 0, "data": {"messages": messages, "codemsg": code}}
+        # A published client reads `codemsg` beside `data`.
+        return {"error": 0, "data": {"messages": messages, "codemsg": code}, "codemsg": code}
 
     def sweep(self, now: float) -> int:
         """How many sessions were idle for the time that is allowed, and are gone."""

@@ -100,6 +100,9 @@ async def _live(node: Node, clock: Clock) -> None:
     if not node.stop.is_set():
         above.start(node.judging.follow(stop_above), name="ruleset")
         above.start(node.watch.run(stop_above), name="watch")
+        if node.logtest is not None:
+            sweep_s = node.config.rule_test.session_timeout_s
+            above.start(node.logtest.run(stop_above, sweep_s), name="log test")
         if node.agents is not None:
             ports.append(watched(node.agents.run(stop_above), above, "agents"))
         if node.enrollment is not None:
