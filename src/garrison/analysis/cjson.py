@@ -15,10 +15,12 @@ from typing import Any
 import orjson
 
 MAX_DEPTH = 1_000
+MAX_NUMBER_BYTES = 63
+"""Fields show no more of a number."""
 _MAX_INT, _MIN_INT = 2_147_483_647, -2_147_483_648
 
 _SPACE = re.compile(rb"[\x00-\x20]*")
-_NUMBER = re.compile(rb"-?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(rb"(?:-?[0-9]++(?:\.[0-9]*+)?|-\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
 _STRING = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(u[0-9a-fA-F]{4}|.?)", re.DOTALL)
 _PLAIN_ESCAPES = {
@@ -33,6 +35,8 @@ _PLAIN_ESCAPES = {
 }
 _PRINTED = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
 _TO_ESCAPE = re.compile(r'[\x00-\x1f"\\]')
+_MINUS_ZERO = re.compile(rb"[\x00-\x20\[,:]-0[eE,\]}\x00-\x20]")
+"""A strict reader takes it for the whole number 0, and its sign would be lost."""
 _LOOSE_COLON = re.compile(rb'"[\x00-\x20]+:')
 
 
@@ -69,6 +73,10 @@ def parse_quickly(text: bytes) -> Any:
     except ValueError:
         return parse(text)
     if b"\\u0000" in text or _LOOSE_COLON.search(text) or _count_names(value) != text.count(b'":'):
+        return parse(text)
+    if b"-0" in text and _MINUS_ZERO.search(text):
+        return parse(text)
+    if len(text) > MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH:
         return parse(text)
     return value
 
@@ -229,39 +237,68 @@ def number_text(value: float) -> str:
         and _MIN_INT <= value <= _MAX_INT
     ):
         return str(int(value))
-    return f"{float(value):f}"
+    return f"{float(value):f}"[:MAX_NUMBER_BYTES]
 
 
 def print_array(value: list[Any]) -> str:
     """The text of an array as rules see it: `[1, "a", {` with objects over several lines."""
-    return _print(value, 0)
+    return _printed(value, is_compact=False)
 
 
 def print_compact(value: Any) -> str:
     """The text of any value without blanks."""
-    if isinstance(value, dict | Members):
-        members = value if isinstance(value, Members) else value.items()
-        return "{" + ",".join(f"{_quoted(name)}:{print_compact(item)}" for name, item in members) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(print_compact, value)) + "]"
-    return _print(value, 0)
+    return _printed(value, is_compact=True)
 
 
-def _print(value: Any, depth: int) -> str:
+_AS_IT_IS = -1
+
+
+def _printed(value: Any, *, is_compact: bool) -> str:
+    """Keeps its own stack, as the parser does; a depth of _AS_IT_IS marks finished text."""
+    pieces: list[str] = []
+    waiting: list[tuple[Any, int]] = [(value, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if depth == _AS_IT_IS:
+            pieces.append(item)
+        elif isinstance(item, Members | dict):
+            _open_object(item, depth, is_compact, waiting)
+        elif isinstance(item, list):
+            waiting.append(("]", _AS_IT_IS))
+            comma = ("," if is_compact else ", ", _AS_IT_IS)
+            for place in range(len(item) - 1, -1, -1):
+                waiting.append((item[place], depth + 1))
+                if place:
+                    waiting.append(comma)
+            waiting.append(("[", _AS_IT_IS))
+        else:
+            pieces.append(_printed_scalar(item))
+    return "".join(pieces)
+
+
+def _open_object(
+    item: Members | dict[str, Any], depth: int, is_compact: bool, waiting: list[tuple[Any, int]]
+) -> None:
+    """Puts an object on `waiting`, its beginning on top."""
+    members = item if isinstance(item, Members) else list(item.items())
+    tabs = "" if is_compact else "\t" * (depth + 1)
+    line, colon = ("", ":") if is_compact else ("\n", ":\t")
+    waiting.append((f"{line if members else ''}{tabs[1:]}}}", _AS_IT_IS))
+    for place in range(len(members) - 1, -1, -1):
+        name, each = members[place]
+        waiting.append((each, depth + 1))
+        waiting.append((f"{',' + line if place else ''}{tabs}{_quoted(name)}{colon}", _AS_IT_IS))
+    waiting.append(("{" + line, _AS_IT_IS))
+
+
+def _printed_scalar(value: Any) -> str:
     if isinstance(value, str):
         return _quoted(value)
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
-        return _printed_number(float(value))
-    if isinstance(value, list) and not isinstance(value, Members):
-        return "[" + ", ".join(_print(item, depth + 1) for item in value) + "]"
-    members = value if isinstance(value, Members) else list(value.items())
-    tabs = "\t" * (depth + 1)
-    lines = ",\n".join(f"{tabs}{_quoted(name)}:\t{_print(item, depth + 1)}" for name, item in members)
-    return "{\n" + lines + ("\n" if lines else "") + "\t" * depth + "}"
+    return _printed_number(float(value))
 
 
 def _quoted(text: str) -> str:

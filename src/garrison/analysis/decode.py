@@ -37,24 +37,22 @@ class Decoding:
         self._by_program: dict[bytes, Roots] = {}
         self._unnamed = Roots(forest.unnamed)
 
-    def decode(
-        self, event: Event, hits: Collection[int] | None, *, follows_blank: bool
-    ) -> DecoderNode | None:
+    def decode(self, event: Event, hits: Collection[int] | None, *, follows_byte: bool) -> DecoderNode | None:
         """Fills `event`; the decoder it ends with, None when no root fits.
 
         `hits` are the open gates of the log; None when nobody looked, which takes longer and gives the same.
         """
         program = event.program_name
         roots = self._unnamed if program is None else self._fitting(program)
-        attempt = self.begin(event, hits, follows_blank)
+        attempt = self.begin(event, hits, follows_byte)
         for root in roots.nodes if hits is None else roots.candidates(event.log, hits):
             if attempt.enters(root):
                 return attempt.run(root)
         return None
 
-    def begin(self, event: Event, hits: Collection[int] | None, follows_blank: bool) -> Attempt:
+    def begin(self, event: Event, hits: Collection[int] | None, follows_byte: bool) -> Attempt:
         """The way of one event through the decoders; whoever wants to watch it hands out one that notes its steps."""
-        return Attempt(event, hits, follows_blank)
+        return Attempt(event, hits, follows_byte)
 
     def _fitting(self, program: bytes) -> Roots:
         found = self._by_program.get(program)
@@ -116,17 +114,17 @@ class Attempt:
         "_after_parent",
         "_after_prematch",
         "_event",
-        "_follows_blank",
+        "_follows_byte",
         "_hits",
         "_left_over",
         "_log",
     )
 
-    def __init__(self, event: Event, hits: Collection[int] | None, follows_blank: bool) -> None:
+    def __init__(self, event: Event, hits: Collection[int] | None, follows_byte: bool) -> None:
         self._event = event
         self._log = event.log
         self._hits = hits
-        self._follows_blank = follows_blank
+        self._follows_byte = follows_byte
         self._left_over: tuple[bytes, ...] = ()
         self._after_parent: int | None = None
         self._after_prematch: int | None = None
@@ -183,7 +181,7 @@ class Attempt:
 
     def _behind(self, last: int, start: int, length: int) -> int:
         if last < 0 and start == 0:
-            return 0 if self._follows_blank else length
+            return 0 if self._follows_byte else length
         return start + last + (1 if last < length else 0)
 
     def _choose(self, root: DecoderNode, after_root: int) -> tuple[int | None, int | None]:

@@ -6,6 +6,7 @@ Source: spec/analysis.md 7.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,8 @@ from garrison.analysis.patterns import RegexPattern
 from garrison.analysis.program import DecoderNode
 
 Plugin = Callable[[Event, bytes | None, DecoderNode], None]
+
+MOST_CSV_BYTES = 65_535
 
 _JSON_STATIC = {
     "srcip": "srcip",
@@ -85,21 +88,33 @@ def _shown(member: Any, owner: DecoderNode) -> str | None:
     if isinstance(member, int | float):
         return cjson.number_text(member)
     if owner.joins_arrays:
-        return _joined(member, owner) or None
-    return cjson.print_array(member) or None
+        return _joined(member) or None
+    return cjson.print_array(member)
 
 
-def _joined(values: list[Any], owner: DecoderNode) -> str:
-    """Elements with commas; what cannot be shown is left out with the comma behind it."""
-    text = ""
+def _joined(values: list[Any]) -> str:
+    """Elements with commas; objects and arrays are left out with the comma behind them. Empty when it gets too long."""
+    pieces: list[str] = []
+    size = 0
     for place, value in enumerate(values):
-        shown = None if isinstance(value, list | dict | cjson.Members) else _shown(value, owner)
-        if shown is None:
+        if isinstance(value, list | dict | cjson.Members):
             continue
-        text += shown
-        if place + 1 < len(values):
-            text += ","
-    return text
+        shown = value if isinstance(value, str) else _shown_in_csv(value)
+        piece = shown + "," if place + 1 < len(values) else shown
+        size += len(piece)
+        if size > MOST_CSV_BYTES:
+            return ""
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+def _shown_in_csv(value: float | bool | None) -> str:
+    """As elsewhere, but that null is always told: `json_null_field` does not reach into arrays."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return cjson.number_text(value)
 
 
 def _fill(event: Event, name: str, shown: str) -> None:
@@ -116,6 +131,7 @@ def _fill(event: Event, name: str, shown: str) -> None:
 _SONIC_HEAD = RegexPattern(rb"pri=(\d) c=(\d+) m=(\d+) ")
 _SONIC_ADDRESSES = RegexPattern(rb"src=(\d+.\d+.\d+.\d+):(\d+):\S+ dst=(\d+.\d+.\d+.\d+):(\d+):")
 _SONIC_WEB = RegexPattern(rb"result=(\d+) dstname=(\S+) arg=(\S+)$")
+_PROTOCOL = re.compile(rb"[A-Za-z0-9()\-.@_]{0,6}")
 _SONIC_ACTIONS = {
     **dict.fromkeys((b"98", b"597", b"598"), b"pass"),
     **dict.fromkeys((b"36", b"37", b"38", b"173", b"174"), b"drop"),
@@ -140,7 +156,8 @@ def decode_sonicwall(event: Event, text: bytes | None, owner: DecoderNode) -> No
     tail = rest[found.last :]
     after = tail.partition(b" ")[2]
     if after.startswith(b"proto="):
-        event.static["protocol"] = after[6:12].partition(b"/")[0]
+        protocol = _PROTOCOL.match(after, 6)
+        event.static["protocol"] = protocol[0] if protocol else b""
     if category == b"32":
         event.category = "ids"
     elif identity in _SONIC_ACTIONS:
@@ -156,45 +173,51 @@ def decode_sonicwall(event: Event, text: bytes | None, owner: DecoderNode) -> No
 
 def decode_pf(event: Event, text: bytes | None, owner: DecoderNode) -> None:
     """Fields of a line of OpenBSD's pf."""
-    _, found, rest = event.log.partition(b") ")
-    actions = {b"p": b"pass", b"b": b"block"}
-    if not found or rest[:1] not in actions:
+    rest = event.log.partition(b")")[2]
+    action = {b" p": b"pass", b" b": b"block"}.get(rest[:2])
+    if action is None:
         return
-    event.static["action"] = actions[rest[:1]]
-    _, found, rest = rest.partition(b": ")
-    source, blank, rest = rest.partition(b" ")
-    if not found or not blank or not rest.startswith(b"> "):
+    event.static["action"] = action
+    rest = rest.partition(b":")[2]
+    source, blank, rest = rest[1:].partition(b" ") if rest.startswith(b" ") else (b"", b"", b"")
+    if not blank:
         return
-    destination, colon, rest = rest[2:].partition(b":")
+    _set_endpoint(event, "src", source)
+    destination, colon, rest = rest[2:].partition(b":") if rest.startswith(b"> ") else (b"", b"", b"")
     if not colon:
         return
-    for side, address in (("src", source), ("dst", destination)):
-        parts = address.split(b".", 4)
-        event.static[f"{side}ip"] = b".".join(parts[:4])
-        if len(parts) > 4:
-            event.static[f"{side}port"] = parts[4]
-    kinds = {b"u": b"UDP", b"i": b"ICMP"}
-    event.static["protocol"] = kinds.get(rest.lstrip()[:1], b"TCP")
+    _set_endpoint(event, "dst", destination)
+    kind = rest.lstrip(b" ")[:1]
+    if kind:
+        event.static["protocol"] = {b"u": b"UDP", b"i": b"ICMP"}.get(kind, b"TCP")
+
+
+def _set_endpoint(event: Event, side: str, address: bytes) -> None:
+    """`192.168.2.10.16290`: the fourth dot parts address and port; without one there is no port."""
+    parts = address.split(b".", 4)
+    event.static[f"{side}ip"] = b".".join(parts[:4])
+    if len(parts) > 4:
+        event.static[f"{side}port"] = parts[4]
+
+
+_SYMANTEC_FIELDS = {b"10=": ("dstuser", 128), b"11=": ("srcip", 128), b"60=": ("url", 1024)}
+_SYMANTEC_ID_BYTES = 9
 
 
 def decode_symantec(event: Event, text: bytes | None, owner: DecoderNode) -> None:
-    """Fields of the numbered pairs of Symantec Web Security."""
-    _, comma, rest = event.log.partition(b",")
-    if not comma:
-        return
-    names = {b"10=": ("dstuser", 128), b"11=": ("srcip", 128), b"60=": ("url", 1024)}
-    place = 0
-    while place < len(rest):
-        for key, (name, most) in names.items():
-            if rest.startswith(key, place) and name not in event.static:
-                value = rest[place + len(key) :].partition(b",")[0]
-                event.static[name] = value[: most - 1]
-        if rest[place : place + 2] in (b"3=", b"2=") and "id" not in event.static:
-            event.static["id"] = rest[place : place + 9]
-        following = rest.find(b",", place)
-        if following < 0:
-            break
-        place = following + 1
+    """Fields of the numbered pairs of Symantec Web Security, the first of each."""
+    log, place = event.log, event.log.find(b",") + 1
+    seen: set[str] = set()
+    while 0 < place < len(log):
+        name, most = _SYMANTEC_FIELDS.get(log[place : place + 3], ("", 0))
+        if name and name not in seen:
+            event.static[name] = log[place + 3 :].partition(b",")[0][:most]
+            seen.add(name)
+        elif log[place : place + 2] in (b"3=", b"2=") and "id" not in seen:
+            event.static["id"] = log[place : place + _SYMANTEC_ID_BYTES]
+            seen.add("id")
+            place += _SYMANTEC_ID_BYTES  # whatever stands in them, the next comma is looked for behind
+        place = log.find(b",", place) + 1
 
 
 def decode_forwarded_alert(event: Event, text: bytes | None, owner: DecoderNode) -> None:

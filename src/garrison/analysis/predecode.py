@@ -25,15 +25,15 @@ _SHOWN_HOST = re.compile(rb"[A-Z][a-z][a-z] [ 0123][0-9] [0-9][0-9]:[0-9][0-9]:[
 class Header:
     """What a header says, and the log behind it; None for what it does not say.
 
-    `follows_blank` tells that a blank of the header stands right before the log: it decides what "after a
-    match of nothing" means (spec/analysis-1-decoding.md 3.6).
+    `follows_byte` tells that a byte of the header stands right before the log, none that the cutting took away (such
+    as the colon of `prog:log`): it decides what "after a match of nothing" means (spec/analysis-1-decoding.md 3.6).
     """
 
     log: bytes
     timestamp: bytes | None = None
     hostname: bytes | None = None
     program_name: bytes | None = None
-    follows_blank: bool = False
+    follows_byte: bool = False
 
 
 def cut_header(message: bytes) -> Header:
@@ -93,7 +93,8 @@ def _host_and_program(m: bytes, cut: int) -> Header:
     usual = _USUAL.match(m, start)
     if usual:
         end = usual.end()
-        header = Header(m[end:], timestamp, usual[1], usual[2], m[end - 1] == _BLANK)
+        is_cut_away = end - usual.end(2) == 1
+        header = Header(m[end:], timestamp, usual[1], usual[2], not is_cut_away)
         return _without_solaris_id(header)
     name = _NAME.match(m, start)
     end = name.end() if name else start
@@ -101,7 +102,7 @@ def _host_and_program(m: bytes, cut: int) -> Header:
         header = Header(m[end + 2 :], timestamp, None, m[start:end], True)
         return _without_solaris_id(header)
     if m[end : end + 1] != b" ":
-        return Header(m[start:], timestamp, follows_blank=start > cut)
+        return Header(m[start:], timestamp, follows_byte=start > cut)
     return _program(m, end + 1, timestamp, m[start:end])
 
 
@@ -124,18 +125,18 @@ def _aix_program(m: bytes, start: int, at: int, header: Header) -> Header:
     name = _NAME.match(m, at)
     end = name.end() if name else at
     if m.startswith(b": ", end):
-        header.program_name, header.log, header.follows_blank = m[at:end], m[end + 2 :], True
+        header.program_name, header.log, header.follows_byte = m[at:end], m[end + 2 :], True
         return _without_solaris_id(header)
     digits = _DIGITS.match(m, end + 1) if m[end : end + 1] == b"[" else None
     if digits:
         header.program_name = m[at:end]
         if m.startswith(b"]: ", digits.end()):
-            header.log, header.follows_blank = m[digits.end() + 3 :], True
+            header.log, header.follows_byte = m[digits.end() + 3 :], True
             return _without_solaris_id(header)
         header.log = m[start:end]
         return header
-    header.program_name, header.log = m[at:], m[end:]
-    return header
+    header.program_name, header.log, header.follows_byte = m[at:], m[end:], True
+    return _without_solaris_id(header)
 
 
 def _without_solaris_id(header: Header) -> Header:
@@ -143,7 +144,7 @@ def _without_solaris_id(header: Header) -> Header:
     if header.log.startswith(b"[ID "):
         end = header.log.find(b"]")
         if end >= 0:
-            header.follows_blank = header.log[end + 1 : end + 2] == b" "
+            header.follows_byte = True
             header.log = header.log[end + 2 :]
     return header
 
@@ -158,13 +159,13 @@ def _other_form(m: bytes, message: bytes, length: int) -> Header:
         return Header(message[25:], message[:24])
     if length >= 24 and m[2] == _SLASH and m[5] == _DASH and fits(b"\x08\x0b", _COLON):
         if m[14] == _DOT and m[21] == _BLANK:
-            return Header(message[23:], message[:21], follows_blank=message[22] == _BLANK)
+            return Header(message[23:], message[:21], follows_byte=True)
     if length >= 28 and fits(b"\x02\x05", _SLASH) and m[10] == _DASH and fits(b"\x0d\x10", _COLON):
         if m[19] == _DOT and m[26] == _BLANK:
-            return Header(message[28:], message[:26], follows_blank=message[27] == _BLANK)
+            return Header(message[28:], message[:26], follows_byte=True)
     if length >= 27 and m[0] == _OPEN and fits(b"\x04\x08\x0b\x14", _BLANK):
         if fits(b"\x0e\x11", _COLON) and m[25] == _CLOSE:
-            return Header(message[27:], message[1:25], follows_blank=message[26] == _BLANK)
+            return Header(message[27:], message[1:25], follows_byte=True)
     if length >= 26 and m[0] == _OPEN and m[1] == _T and fits(b"\x05\x10", _BLANK):
         if fits(b"\x0a\x0d", _DOT) and m[19] == _COLON:
             return _asl(message)
@@ -179,7 +180,7 @@ def _other_form(m: bytes, message: bytes, length: int) -> Header:
 
 def _asl(m: bytes) -> Header:
     """`[Time 2006.12.28 15:53:55 UTC] [Facility auth] [Sender sshd] [PID 483] [Message text] [Host h]`."""
-    header = Header(b"")
+    header = Header(b"", follows_byte=True)
     log_start, log_end = 25, len(m)
     has_message = False
     at = 25

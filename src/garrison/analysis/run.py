@@ -60,7 +60,7 @@ class Analyzer:
         if arrival.queue in NOT_YET:
             return Verdict(event=event)
         gates = self._scanner.scan(event.log) if self._scanner is not None else None
-        node = self._decoding.decode(event, gates, follows_blank=self._follows_blank)
+        node = self._decoding.decode(event, gates, follows_byte=self._follows_byte)
         if node is not None and event.decoder is not None and event.decoder.accumulates:
             self.state.accumulator.add_up(event)
         walk = self.begin_walk(event, node, gates)
@@ -78,7 +78,7 @@ class Analyzer:
     def _event(self, arrival: Arrival) -> Event | None:
         message = arrival.message.partition(b"\0")[0]
         header = cut_header(message)
-        self._follows_blank = header.follows_blank
+        self._follows_byte = header.follows_byte
         agent, location, hostname = LOCAL_AGENT, arrival.location, header.hostname
         if location.startswith(b"["):
             agent, closed, rest = location[1:].partition(b"]")

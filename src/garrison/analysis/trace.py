@@ -93,15 +93,15 @@ class _WatchedDecoding(Decoding):
         super().__init__(forest)
         self.trace = Trace()
 
-    def begin(self, event: Event, hits: Collection[int] | None, follows_blank: bool) -> Attempt:
-        return _WatchedAttempt(event, hits, follows_blank, self.trace)
+    def begin(self, event: Event, hits: Collection[int] | None, follows_byte: bool) -> Attempt:
+        return _WatchedAttempt(event, hits, follows_byte, self.trace)
 
 
 class _WatchedAttempt(Attempt):
     __slots__ = ("_trace",)
 
-    def __init__(self, event: Event, hits: Collection[int] | None, follows_blank: bool, trace: Trace) -> None:
-        super().__init__(event, hits, follows_blank)
+    def __init__(self, event: Event, hits: Collection[int] | None, follows_byte: bool, trace: Trace) -> None:
+        super().__init__(event, hits, follows_byte)
         self._trace = trace
 
     def _note(self, node: DecoderNode, option: str, text: bytes, fits: bool) -> None:
