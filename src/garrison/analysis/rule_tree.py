@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from garrison.analysis import cdb, osmatch
-from garrison.analysis.description import describer
-from garrison.analysis.event import Event, RuleCard
-from garrison.analysis.program import Likeness, Rule, RuleNode, Search, Test
+from garrison.analysis import osmatch
+from garrison.analysis.program import Rule, RuleNode, Search, Test
 from garrison.analysis.reading import Reading, shown
-from garrison.analysis.rule_text import ListCondition, RuleText
+from garrison.analysis.rule_making import RuleMaker, weight
+from garrison.analysis.rule_text import RuleText
 from garrison.analysis.source import Thresholds
 
 ROOT_IDS = 10
-KEPT_LISTS = 2
-_LEVEL_ZERO = 9_900
 _KEPT = ("if_sid", "if_level", "if_group", "matched_sid", "matched_group")
 """What an overwriting rule cannot change."""
 
@@ -31,9 +28,8 @@ class TreeBuilder:
         decoder_names: frozenset[bytes],
         lists: Mapping[str, Mapping[bytes, bytes]],
     ) -> None:
-        self._thresholds = thresholds
+        self._make = RuleMaker(thresholds, lists)
         self._decoder_names = decoder_names
-        self._lists = lists
         self._roots: list[RuleNode] = []
         self._nodes: list[RuleNode] = []
         self._places: dict[int, tuple[list[RuleNode], RuleNode | None]] = {}
@@ -77,8 +73,9 @@ class TreeBuilder:
             return
         if not self._has_decoders(text, reading):
             return
-        lookups = self._lookups(text, reading)
+        lookups = self._make.lookups(text, reading)
         if lookups is None:
+            self._broken.add(text.id)
             return
         if known is not None and text.id >= ROOT_IDS:
             self._overwrite(text, lookups, reading)
@@ -95,14 +92,15 @@ class TreeBuilder:
             reading.error(
                 spot, f"decoder {shown(name)!r} is unknown", "the exact name of a decoder that is loaded"
             )
+            self._broken.add(text.id)
         return not missing
 
     # -- placing ----------------------------------------------------------------------------------------------------
 
     def _place_new(self, text: RuleText, lookups: tuple[Test, ...], reading: Reading) -> None:
         number = len(self.rules)
-        self._weights[number] = _weight(text)
-        rule = self._make(text, number, lookups, None)
+        self._weights[number] = weight(text)
+        rule = self._make.rule(text, number, lookups, None, shows_frequency=text.is_composite)
         parents = self._parents(text, rule, reading)
         if not parents and text.id >= ROOT_IDS:
             return
@@ -133,7 +131,7 @@ class TreeBuilder:
             found = [node for node in self._nodes if self._weights[node.rule.number] >= wanted > 0]
             if not found:
                 reading.warn(
-                    spot, "no rule of that level or more: it is left out", "an earlier rule; at least 1"
+                    spot, "no rule of that level or more: the rule is left out", "an earlier rule; at least 1"
                 )
             return found
         if group is not None:
@@ -141,28 +139,26 @@ class TreeBuilder:
             found = [node for node in self._nodes if fits(node.rule.card.groups)]
             if not found:
                 what = f"no rule before it has a group like {shown(group)!r}"
-                reading.warn(spot, f"{what}: it is left out", "a part of the groups of an earlier rule")
+                reading.warn(spot, f"{what}: the rule is left out", "a part of the groups of an earlier rule")
             return found
         root = next((node for node in self._roots if node.rule.category == rule.category), None)
         if root is None:
-            found_text = (
-                f"there is no root (a rule below {ROOT_IDS}) of category {rule.category}: it is left out"
-            )
+            found_text = f"there is no root (a rule below {ROOT_IDS}) of category {rule.category}: the rule is left out"
             reading.warn(text.spot, found_text, "a parent by <if_sid>, or the file with the roots")
         return [] if root is None else [root]
 
     def _of_ids(self, text: RuleText, sids: tuple[int, ...], reading: Reading) -> list[RuleNode]:
-        parents: list[RuleNode] = []
-        for sid in sids:
-            found = self._nodes_of(sid)
-            if not found and sid not in self._broken:
-                expected = "a rule that is loaded before: its file sorts first, or it stands above"
-                reading.warn(text.parent_spot, f"its parent {sid} is not loaded", expected)
-            parents += found
+        parents = [node for sid in sids for node in self._nodes_of(sid)]
+        missing = [sid for sid in sids if sid not in self._by_id and sid not in self._broken]
+        if missing:
+            several = "s" if len(missing) > 1 else ""
+            found = (
+                f"its parent{several} {', '.join(map(str, missing))} {'are' if several else 'is'} not loaded"
+            )
+            expected = "a rule that is loaded before: its file sorts first, or it stands above"
+            reading.warn(text.parent_spot, found + ("" if parents else ": the rule is left out"), expected)
         if not parents:
             self._broken.add(text.id)
-            if not self._broken.intersection(sids):
-                reading.warn(text.spot, "it has no parent: it is left out", "an earlier rule in <if_sid>")
         return parents
 
     def _nodes_of(self, sid: int) -> list[RuleNode]:
@@ -212,7 +208,7 @@ class TreeBuilder:
                     nodes = sum(node.rule is each for node in self._by_id.get(each.card.id, []))
                     self._feeds[each.number] += [window] * nodes
         self._searched[rule.number] = window
-        return self._make_search(text, window) if text.searches else None
+        return self._make.search(text, window) if text.searches else None
 
     def _window_of(self, sid: int) -> int | None:
         if sid not in self._sid_windows:
@@ -230,10 +226,10 @@ class TreeBuilder:
     def _overwrite(self, text: RuleText, lookups: tuple[Test, ...], reading: Reading) -> None:
         nodes = self._by_id[text.id]
         old, first = nodes[0].rule, self._texts[text.id]
-        self._weights[old.number] = _weight(text)
-        rule = self._make(text, old.number, lookups, old)
+        self._weights[old.number] = weight(text)
+        rule = self._make.rule(text, old.number, lookups, old, shows_frequency=old.number in self._searched)
         if old.number in self._searched and text.searches:
-            rule.search = self._make_search(text, self._searched[old.number])
+            rule.search = self._make.search(text, self._searched[old.number])
         for name in _KEPT:
             before, after = getattr(first, name), getattr(text, name)
             if after is not None and after != before:
@@ -246,125 +242,8 @@ class TreeBuilder:
             node.rule = rule
         self.rules[old.number] = rule
 
-    # -- one rule -----------------------------------------------------------------------------------------------------
-
-    def _make(self, text: RuleText, number: int, lookups: tuple[Test, ...], old: Rule | None) -> Rule:
-        description = text.description or b""
-        return Rule(
-            number=number,
-            card=self._card(text, number, description, is_new=old is None),
-            category=old.category if old is not None else text.category or "syslog",
-            decoded_as=text.decoded_as,
-            tests=tuple(condition.test for condition in text.conditions),
-            conditions=tuple(text.conditions),
-            keeps_difference=text.keeps_difference,
-            asks_first_seen=text.asks_first_seen,
-            lookups=lookups,
-            is_silent=text.is_silent,
-            ignore_s=text.ignore_s,
-            describe=describer(description),
-            definition=(old.definition if old is not None else b"") + text.definition,
-        )
-
-    def _card(self, text: RuleText, number: int, description: bytes, *, is_new: bool) -> RuleCard:
-        flags = _flags(text, self._thresholds)
-        searches = text.is_composite if is_new else number in self._searched
-        return RuleCard(
-            id=text.id,
-            level=_weight(text) if text.sorts_last else text.level,
-            description=description,
-            groups=text.groups,
-            path=text.path,
-            line=text.spot.line,
-            frequency=(text.frequency or 2) if searches else None,
-            timeframe_s=self._timeframe_s(text),
-            is_logged="log" in flags,
-            is_mailed="mail" in flags,
-            shows_full_log="no_full_log" not in flags,
-            shows_counter="no_counter" not in flags,
-            allows_response="no_ar" not in flags,
-            cve=text.cve,
-            info=text.info,
-            mitre=text.mitre,
-        )
-
-    def _timeframe_s(self, text: RuleText) -> int:
-        return self._thresholds.timeframe_s if text.timeframe_s is None else text.timeframe_s
-
-    def _make_search(self, text: RuleText, window: int | None) -> Search:
-        return Search(
-            window=window,
-            needed=max(0, (text.frequency or 2) - 2),
-            timeframe_s=self._timeframe_s(text),
-            pattern=text.matched_regex,
-            likeness=Likeness(
-                same=tuple(sorted(text.same)),
-                different=tuple(sorted(text.different)),
-                same_fields=tuple(name.lower() for name in text.same_fields),
-                different_fields=tuple(name.lower() for name in text.different_fields),
-                crosses_agents=text.crosses_agents,
-            ),
-        )
-
-    def _lookups(self, text: RuleText, reading: Reading) -> tuple[Test, ...] | None:
-        """The tests of the lists; None, with a warning, where a list is not configured."""
-        tests: list[Test] = []
-        for condition in text.lists:
-            table = self._lists.get(condition.name)
-            if table is None:
-                table = self._lists.get(condition.name.removesuffix(".cdb"))
-            if table is None:
-                found = f"list {condition.name!r} is not configured: the rule is left out"
-                reading.warn(condition.spot, found, "a <list> of exactly that name in <ruleset>")
-                self._broken.add(text.id)
-                return None
-            tests.append(_list_test(condition, table))
-        for condition in text.lists[:-KEPT_LISTS]:
-            found = f"<list> {condition.name!r} has no effect"
-            reading.warn(condition.spot, found, f"only the last {KEPT_LISTS} <list> of a rule count")
-        return tuple(tests[-KEPT_LISTS:])
-
     def link(self) -> None:
         """Says each rule which windows its events go to, after all rules are in."""
         for rule in self.rules:
             own = self._sid_windows.get(rule.card.id)
             rule.feeds = (own,) if own is not None else tuple(self._feeds[rule.number])
-
-
-def _weight(text: RuleText) -> int:
-    """What siblings are sorted by, falling: level 0 first, then high to low, rules of accuracy 0 last."""
-    if text.sorts_last:
-        return text.level or 99
-    return text.level * 100 or _LEVEL_ZERO
-
-
-def _flags(text: RuleText, thresholds: Thresholds) -> set[str]:
-    """The options in effect, `log` and `mail` among them.
-
-    Each option changes what those before it left; one that takes away `log` or `mail` also takes away `no_counter`.
-    """
-    flags: set[str] = set()
-    if text.level >= thresholds.log_alert_level:
-        flags.add("log")
-    if text.level >= thresholds.email_alert_level:
-        flags.add("mail")
-    for option in text.options:
-        if option in ("log_alert", "alert_by_email"):
-            flags.add("log" if option == "log_alert" else "mail")
-        elif option in ("no_log", "no_email_alert"):
-            name = "log" if option == "no_log" else "mail"
-            if name in flags:
-                flags -= {name, "no_counter"}
-        else:
-            flags.add(option)
-    return flags
-
-
-def _list_test(condition: ListCondition, table: Mapping[bytes, bytes]) -> Test:
-    value, holds = condition.value, cdb.look_up(condition.lookup, table, condition.check)
-
-    def test(event: Event) -> bool:
-        found = value(event)
-        return found is not None and holds(found)
-
-    return test
