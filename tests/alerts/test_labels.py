@@ -43,3 +43,12 @@ def test_labels_in_alerts(labels: Labels | None, expected: dict[str, object]) ->
     agent = alert_object(verdict(subject), context, "1.0")["agent"]
     assert agent == {"id": "001", **expected}
     assert (b'"labels"' in AlertLines(context).alert(verdict(subject), "1.0")) == (labels is not None)
+
+
+def test_many_labels_are_read_each_time() -> None:
+    text = "\n".join(f'"key{number}":{"v" * 100}' for number in range(100))
+    found = labels_of_keepalive(text)
+    assert found is not None and len(found) == 100
+    context = Context(manager_name="vm", labels=lambda identity: found)
+    fast, made = AlertLines(context), verdict(event(agent_id=b"001"))
+    assert fast.alert(made, "1.0") == fast.alert(made, "1.0") and fast._agents == {}

@@ -45,6 +45,7 @@ def event(value: str = "", at: float = 0.0):  # type: ignore[no-untyped-def]
         ("any", "::1", "notip"),
         ("any", "1.1.1.1", "fe80::1%eth0"),
         ("1.1.1.1", "1.1.1.1", "1.1.1.1 "),
+        ("any", "1.1.1.1", "1" * 60_000),
     ],
 )
 def test_networks(network: str, inside: str, outside: str) -> None:

@@ -17,9 +17,17 @@ Labels = tuple[tuple[str, str], ...]
 """Pairs of dotted name and text."""
 
 
-@lru_cache(maxsize=4096)
+MOST_KNOWN = 2_048
+"""Lines up to this length are remembered with what is shown of them; longer ones are read each time."""
+
+
 def labels_of_keepalive(text: str, *, shows_hidden: bool = False) -> Labels | None:
     """What is shown of the label lines `text`; None without a label, empty when all are hidden."""
+    read = _known_labels if len(text) <= MOST_KNOWN else _read_labels
+    return read(text, shows_hidden)
+
+
+def _read_labels(text: str, shows_hidden: bool) -> Labels | None:
     found = []
     for line in text.splitlines():
         is_hidden = line.startswith('!"')
@@ -35,3 +43,6 @@ def shown_labels(labels: Iterable[tuple[str, str, bool]], *, shows_hidden: bool)
     if not own:
         return None
     return tuple((key, value) for key, value, is_hidden in own if shows_hidden or not is_hidden)
+
+
+_known_labels = lru_cache(maxsize=4_096)(_read_labels)

@@ -23,6 +23,7 @@ from garrison.analysis.event import LOCAL_AGENT, DecoderCard, Event, RuleCard, V
 
 LINE_END = b"\n"
 MOST_KEPT = 20_000
+MOST_AGENT_BYTES = 2_048
 
 _DESCRIPTION = "\ufdd0 description"
 _COUNTER = 4_611_686_018_427_387_847
@@ -143,6 +144,8 @@ class AlertLines:
         found = self._agents.get(key)
         if found is None:
             made = b',"agent":' + _dumps(record.agent_object(event, context))
+            if len(made) > MOST_AGENT_BYTES:
+                return made
             found = _keep(self._agents, key, made)
         return found
 

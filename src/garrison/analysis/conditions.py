@@ -18,6 +18,7 @@ from garrison.analysis.program import Test
 
 Value = Callable[[Event], bytes | None]
 
+MOST_ADDRESS_BYTES = 64
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -117,9 +118,13 @@ def _mask(version: int, suffix: str) -> int | None:
     return (1 << width) - (1 << (width - bits))
 
 
-@lru_cache(maxsize=8192)
 def _address(text: bytes) -> tuple[int, int] | None:
     """(version, number) of an address as events hold it; None for any other text, also one with a zone."""
+    return _known_address(text) if len(text) <= MOST_ADDRESS_BYTES else None
+
+
+@lru_cache(maxsize=8192)
+def _known_address(text: bytes) -> tuple[int, int] | None:
     try:
         address = ipaddress.ip_address(text.decode("ascii"))
     except ValueError:
