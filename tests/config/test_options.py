@@ -283,7 +283,7 @@ def test_what_is_tolerated_is_told_once_with_its_line(parse: Any, path: str, tex
     ("text", "told"),
     [
         ("<remote><proxy_trusted>10.0.0.1</proxy_trusted></remote>", "proxy_trusted has no effect without proxy_protocol; <proxy_protocol>yes</proxy_protocol>"),
-        ("<remote><connection>syslog</connection></remote>", "syslog senders are not served by this product; an agent on a log host"),
+        ("<remote><connection>syslog</connection></remote>", "nobody may send syslog here; <allowed-ips> with an address or network: the port stays closed without one"),
         ("<remote><allowed-ips>10.0.0.1</allowed-ips></remote>", "allowed-ips and denied-ips have no effect on agents; syslog only"),
         ('<wodle name="osquery"><disabled>yes</disabled></wodle>', "section 'wodle' 'osquery' has no effect here; it is not used by this product"),
         ('<auth x="1"/>', "attribute 'x' of 'auth' has no effect"),
@@ -300,7 +300,7 @@ def test_what_is_tolerated_about_sections(text: str, told: str) -> None:
     [
         ("<global><logall>no<x/></logall></global>", "elements inside 'logall'; its value alone"),
         ("<auth/><remote><port>1515</port></remote>", "port 1515 is also that of <remote>; two different ports"),
-        ("<remote><connection>syslog</connection><protocol>tcp,udp</protocol></remote>", "invalid value for element 'protocol': tcp,udp; tcp or udp for syslog"),
+        ("<remote><connection>syslog</connection><protocol>tcp,</protocol></remote>", "invalid value for element 'protocol': tcp,; tcp, udp or tcp,udp"),
         ("<remote><port>" + "9" * 5000 + "</port></remote>", "invalid value for element 'port': " + "9" * 60 + "...; a whole number from 1 to 65535"),
         ("<remote><port>²</port></remote>", "invalid value for element 'port': ²; a whole number from 1 to 65535"),
         ("<remote><port>٣</port></remote>", "invalid value for element 'port': ٣; a whole number from 1 to 65535"),

@@ -221,7 +221,9 @@ def read_remote(section: Section) -> RemoteConfig:
             line, "proxy_trusted has no effect without proxy_protocol", "<proxy_protocol>yes</proxy_protocol>"
         )
     if config.connection == "syslog":
-        faults.warn(line, "syslog senders are not served by this product", "an agent on a log host")
+        if not config.allowed_ips:
+            expected = "<allowed-ips> with an address or network: the port stays closed without one"
+            faults.warn(line, "nobody may send syslog here", expected)
     elif config.allowed_ips or config.denied_ips:
         faults.warn(line, "allowed-ips and denied-ips have no effect on agents", "syslog only")
     return config
@@ -235,8 +237,6 @@ def _protocols(section: Section, connection: str) -> frozenset[Protocol]:
     if not words or not words <= {"tcp", "udp"}:
         section.wrong(element, "tcp, udp or tcp,udp")
         return frozenset({"tcp"})
-    if connection == "syslog" and len(words) > 1:
-        section.wrong(element, "tcp or udp for syslog")
     return cast(frozenset[Protocol], frozenset(words))
 
 

@@ -22,6 +22,7 @@ from garrison.analysis.load import load_ruleset
 from garrison.analysis.source import Source
 from garrison.channel import server as channel_server
 from garrison.channel.server import AgentServer
+from garrison.channel.syslog_server import SyslogServer
 from garrison.cluster.serve import AgentWatch
 from garrison.config.home import Home
 from garrison.config.load import Loaded, load_manager
@@ -133,9 +134,14 @@ class Node:
         self.judging = Judging(home, self.config, self.host_name)
         plan = sink_plan(self.config.global_, self.config.internal)
         self.outputs = AlertSink(home.logs, plan, self._context(), clock)
-        self.pipeline = EventPipeline(self.judging.analyzer, self.outputs)
+        self.pipeline = EventPipeline(self.judging.analyzer, self.outputs, lambda: clock.now().timestamp())
         self.judging.swap = self.pipeline.swap
         self.agents = self._make_agent_server()
+        self.syslog = [
+            SyslogServer(remote, self.config.internal, self.pipeline, clock)
+            for remote in self.config.remotes
+            if remote.connection == "syslog"
+        ]
         self.enrollment = self._make_enrollment()
         self.watch = AgentWatch(
             self.board,

@@ -22,8 +22,9 @@ log = logging.getLogger(__name__)
 class EventPipeline:
     """Judges events and writes what comes of it."""
 
-    def __init__(self, analyzer: Analyzer, outputs: AlertSink) -> None:
+    def __init__(self, analyzer: Analyzer, outputs: AlertSink, now: Callable[[], float]) -> None:
         self._analyzer = analyzer
+        self._now = now
         self._outputs = outputs
         self._listeners: list[Callable[[Verdict], None]] = []
         self.received = 0
@@ -47,7 +48,15 @@ class EventPipeline:
                     at=event.received_at,
                 )
             )
-        return self._outputs.healthy()
+        return self._outputs.has_room()
+
+    def offer_lines(self, sender: str, lines: Sequence[bytes]) -> bool:
+        """The same for lines of a syslog sender, whose address is their location."""
+        at = self._now()
+        location = sender.encode()
+        for line in lines:
+            self._judge(Arrival(queue="2", location=location, message=line, at=at))
+        return self._outputs.has_room()
 
     async def room(self) -> None:
         """Returns when the outputs take more."""

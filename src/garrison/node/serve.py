@@ -105,6 +105,8 @@ async def _live(node: Node, clock: Clock) -> None:
             above.start(node.logtest.run(stop_above, sweep_s), name="log test")
         if node.agents is not None:
             ports.append(watched(node.agents.run(stop_above), above, "agents"))
+        for place, syslog in enumerate(node.syslog):
+            ports.append(watched(syslog.run(stop_above), above, f"syslog {place}"))
         if node.enrollment is not None:
             ports.append(watched(node.enrollment.run(stop_above), above, "enrollment"))
         await _until_open(node, clock)
