@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 from garrison.analysis.bits import members
 from garrison.analysis.event import Event
-from garrison.analysis.fields import add_dynamic
+from garrison.analysis.fields import MAX_DYNAMIC_FIELDS, add_dynamic
 from garrison.analysis.patterns import PCRE2, Pattern
 from garrison.analysis.plugins import PLUGINS
 from garrison.analysis.prefilter import NO_GATE
@@ -132,6 +132,10 @@ class Attempt:
     def enters(self, root: DecoderNode) -> bool:
         """Whether `root` is the one; where its prematch ended is noted."""
         position = 0
+        program = root.program_name
+        if program is not None and program.language == PCRE2:
+            found = program.extract(self._event.program_name or b"")
+            self._left_over = found.captures if found is not None else ()
         if root.prematch is not None:
             if not self._is_open(root):
                 return False
@@ -225,6 +229,8 @@ class Attempt:
             if node.plugin is not None:
                 PLUGINS[node.plugin](self._event, self._plugin_input(owner), owner)
             elif node.regex is not None:
+                if len(self._event.dynamic) >= MAX_DYNAMIC_FIELDS:
+                    return
                 start = 0
                 if node.regex_offset is not None:
                     if node.regex_offset == AFTER_PARENT:

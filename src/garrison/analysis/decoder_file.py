@@ -159,7 +159,7 @@ class _DecoderReader:
         elif option in ("program_name", "prematch", "regex"):
             self._pattern_piece(option, child)
         elif option == "parent":
-            self._parent = (self._parent or b"") + child.text
+            self._parent = self._joined(self._parent, child)
         elif option == "order":
             self._order = child.text
         elif option == "plugin_decoder":
@@ -167,7 +167,7 @@ class _DecoderReader:
         elif option == "fts":
             self._first_seen.append((child.text, child.line, self._order is not None))
         elif option == "ftscomment":
-            self._comment = (self._comment or b"") + child.text
+            self._comment = self._joined(self._comment, child)
         elif option == "accumulate":
             self._accumulates = True
         elif option == "use_own_name":
@@ -176,6 +176,15 @@ class _DecoderReader:
             self._json_option(option, child)
         else:
             self._error(child.line, f"unknown element <{child.name}> in a decoder")
+
+    def _joined(self, before: bytes | None, child: Element) -> bytes:
+        """The content of an element that stands several times."""
+        text = (before or b"") + child.text
+        if len(text) > MAX_PATTERN_BYTES:
+            self._error(
+                child.line, f"<{child.name}> is too long", f"at most {MAX_PATTERN_BYTES} bytes in all"
+            )
+        return text
 
     def _pattern_piece(self, option: str, child: Element) -> None:
         is_first = option not in self._texts
@@ -306,6 +315,7 @@ class _DecoderReader:
         words: set[str] = set()
         marked: set[bytes] = set()
         for text, line, is_after_order in self._first_seen:
+            marked.clear()  # fixed words of several elements add up, fields of `order` do not
             for piece in _COMMA.split(text):
                 word = _word(piece)
                 if not word:

@@ -79,11 +79,12 @@ class FirstSeenLines:
 
     def _collapsed(self, line: bytes) -> bytes:
         """`line`, or only its beginning where three of the last ones begin alike: their kind is known then."""
-        alike = 0
-        for recent in reversed(self._recent):
-            alike += _common(line, recent) > SIMILAR_BYTES
-            if alike >= SIMILAR_FROM:
-                return line[:SIMILAR_BYTES]
+        beginning = line[: SIMILAR_BYTES + 1]
+        if len(beginning) <= SIMILAR_BYTES:
+            return line
+        alike = sum(recent.startswith(beginning) for recent in self._recent)
+        if alike >= SIMILAR_FROM:
+            return line[:SIMILAR_BYTES]
         return line
 
     def take_news(self) -> list[bytes]:
@@ -117,15 +118,6 @@ def _line(event: Event, decoder: bytes, first: FirstSeen) -> bytes:
     if b"\n" in line:  # stores hold a line each
         return line.replace(b"\n", b" ") + b" #" + hashlib.blake2b(line, digest_size=16).hexdigest().encode()
     return line
-
-
-def _common(one: bytes, other: bytes) -> int:
-    count = 0
-    for mine, theirs in zip(one, other, strict=False):
-        if mine != theirs:
-            break
-        count += 1
-    return count
 
 
 class Differences:
