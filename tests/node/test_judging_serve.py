@@ -87,9 +87,10 @@ async def test_a_broken_file_leaves_the_judge_in_place(home: Home) -> None:
     write_rules(home.root, "<rule>")
     assert not await judging.reload(CONFIG)
     assert judging.analyzer is before and judging.is_judging and "etc/rules/my.xml" in judging.fault
+    assert judging.faults == ("etc/rules/my.xml:1: error: </group> where <rule> is open; expected </rule>",)
     write_rules(home.root, BURST)
     assert await judging.reload(CONFIG)
-    assert judging.fault == ""
+    assert judging.fault == "" and not judging.faults
 
 
 @in_loop

@@ -194,11 +194,16 @@ def reload(service: Service, as_json: bool) -> int:
     except (Refused, NotRunning) as error:
         say(f"Reload failed: {error}")
         return 1
-    say(f"Reloaded: {', '.join(outcome['reloaded']) or 'nothing had changed'}")
+    for fault in outcome.get("faults", []):
+        say(str(fault))
+    if outcome.get("faults"):
+        say("Not reloaded: the ruleset is broken, the one that was loaded before goes on judging")
+    else:
+        say(f"Reloaded: {', '.join(outcome['reloaded']) or 'nothing had changed'}")
     if outcome["needs_restart"]:
         say(f"Takes effect with the next restart: {', '.join(outcome['needs_restart'])}")
     _print_json(as_json, [{"daemon": part, "status": "running"} for part in service.parts])
-    return 0
+    return 1 if outcome.get("faults") else 0
 
 
 def status(service: Service, as_json: bool) -> int:

@@ -356,7 +356,7 @@ class Node:
             reloaded.append("ruleset")
         needs_restart = [name.rstrip("_") for name in changed if name not in ("ruleset", "alerts")]
         self.presence.change(config_digest=loaded.digest)
-        return {"reloaded": reloaded, "needs_restart": needs_restart}
+        return {"reloaded": reloaded, "needs_restart": needs_restart, "faults": list(self.judging.faults)}
 
     def status(self) -> dict[str, Any]:
         """Whether each part runs, and what is wrong."""

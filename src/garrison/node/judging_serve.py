@@ -58,6 +58,11 @@ class Judging:
         return self._ruleset.fault or self._memory_fault
 
     @property
+    def faults(self) -> tuple[str, ...]:
+        """The errors of the ruleset's files, a line each."""
+        return self._ruleset.faults
+
+    @property
     def is_judging(self) -> bool:
         """True when there is a rule to judge by, or nobody asked for one."""
         return bool(self.program.rules) or not self._ruleset.fault

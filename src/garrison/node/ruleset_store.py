@@ -31,12 +31,16 @@ MOST_TOLD = 50
 
 
 class RulesetStore:
-    """Makes the node's programs. `fault` is empty while the program is that of the files."""
+    """Makes the node's programs. `fault` is empty while the program is that of the files.
+
+    `faults` are the errors of the files one by one, `PATH:LINE: error: ...`, at most MOST_TOLD.
+    """
 
     def __init__(self, root: Path, copy: Path) -> None:
         self._root = root
         self._copy = copy
         self.fault = ""
+        self.faults: tuple[str, ...] = ()
 
     def load(self, config: ManagerConfig) -> Program:
         """The program of the configured files, which are kept as the last good copy; raises `RuleError`.
@@ -49,7 +53,7 @@ class RulesetStore:
         except RuleError as error:
             self._tell(error)
             raise
-        self.fault = ""
+        self.fault, self.faults = "", ()
         for warning in program.warnings[:MOST_TOLD]:
             log.warning("%s", warning)
         if len(program.warnings) > MOST_TOLD:
@@ -87,8 +91,9 @@ class RulesetStore:
 
     def _tell(self, error: RuleError) -> None:
         errors = [fault for fault in error.faults if not fault.is_warning]
-        for each in errors[:MOST_TOLD]:
-            log.error("%s", each)
+        self.faults = tuple(str(each) for each in errors[:MOST_TOLD])
+        for line in self.faults:
+            log.error("%s", line)
         self.fault = f"the ruleset is broken ({_summary(errors)})"
 
     # -- the last good copy
