@@ -81,12 +81,16 @@ class AlertSink:
             )
             for stream in plan.streams()
         }
-        self._offset_store = self._stores.get(ALERTS_TEXT) or self._stores.get(ALERTS_JSON)
+        self._alerts_json, self._alerts_text = self._stores.get(ALERTS_JSON), self._stores.get(ALERTS_TEXT)
+        self._archives = (self._stores.get(ARCHIVES_JSON), self._stores.get(ARCHIVES_TEXT))
+        self._firewall = self._stores.get(FIREWALL_TEXT)
+        self._offset_store = self._alerts_text or self._alerts_json
         self._has_work = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._flushing = asyncio.Lock()
         self._second = -1
+        self._turn_due_s = -1.0
         self._today = date.min
         self._close_due_s = 0.0
         self._reason = ""
@@ -96,17 +100,18 @@ class AlertSink:
 
     def write(self, verdict: Verdict) -> bytes | None:
         """Takes one verdict for every output that wants it; gives the line of alerts.json when there was an alert."""
-        self._turn(self._clock.now())
-        event, stores = verdict.event, self._stores
+        if self._clock.monotonic() >= self._turn_due_s:
+            self._turn(self._clock.now())
+        event = verdict.event
         when = self._stamp(event.at)
-        if (firewall := stores.get(FIREWALL_TEXT)) and (line := firewall_text(event, when)):
-            firewall.accept(line)
+        if self._firewall is not None and (line := firewall_text(event, when)):
+            self._firewall.accept(line)
         alert_id = f"{int(event.at)}.{self._offset_store.offset if self._offset_store else 0}"
         alert: bytes | None = None
         if verdict.is_alert and verdict.level > 0:
             alert = self._lines.alert(verdict, alert_id)
             self._write_alert(verdict, alert, alert_id, when)
-        if (ARCHIVES_JSON in stores or ARCHIVES_TEXT in stores) and is_archived(event):
+        if self._archives != (None, None) and is_archived(event):
             self._write_archive(verdict, alert_id, when)
         self._has_work.set()
         if self.pending_bytes >= self._plan.bound_bytes:
@@ -114,21 +119,22 @@ class AlertSink:
         return alert
 
     def _write_alert(self, verdict: Verdict, alert: bytes, alert_id: str, when: bytes) -> None:
-        if store := self._stores.get(ALERTS_JSON):
-            store.accept(alert)
-        if store := self._stores.get(ALERTS_TEXT):
+        if self._alerts_json is not None:
+            self._alerts_json.accept(alert)
+        if self._alerts_text is not None:
             if self._plan.custom_layout is not None:
-                store.accept(custom_text(self._plan.custom_layout, verdict, alert_id))
+                self._alerts_text.accept(custom_text(self._plan.custom_layout, verdict, alert_id))
             else:
                 agent_id = verdict.event.agent_id.decode("utf-8", "surrogateescape")
                 labels = self._context.labels(agent_id) or ()
-                store.accept(alert_text(verdict, alert_id, when, labels))
+                self._alerts_text.accept(alert_text(verdict, alert_id, when, labels))
 
     def _write_archive(self, verdict: Verdict, alert_id: str, when: bytes) -> None:
-        if store := self._stores.get(ARCHIVES_JSON):
-            store.accept(self._lines.archive(verdict, alert_id))
-        if store := self._stores.get(ARCHIVES_TEXT):
-            store.accept(archive_text(verdict.event, when))
+        as_json, as_text = self._archives
+        if as_json is not None:
+            as_json.accept(self._lines.archive(verdict, alert_id))
+        if as_text is not None:
+            as_text.accept(archive_text(verdict.event, when))
 
     async def room(self) -> None:
         """Returns when another batch may be written; at once while less than the bound waits for the disk."""
@@ -141,7 +147,10 @@ class AlertSink:
     @property
     def pending_bytes(self) -> int:
         """What is accepted and not yet in a file."""
-        return sum(store.pending_bytes for store in self._stores.values())
+        pending = 0
+        for store in self._stores.values():
+            pending += store.pending_bytes
+        return pending
 
     def healthy(self) -> bool:
         """False while the last attempt to write failed."""
@@ -155,12 +164,13 @@ class AlertSink:
 
     def _turn(self, now: datetime) -> None:
         """Once a second: a new day or a file that is old or large enough moves the outputs on."""
+        now_s = self._clock.monotonic()
+        self._turn_due_s = now_s + 1.0 - now.microsecond / 1_000_000
         second = int(now.timestamp())
         if second == self._second:
             return
         self._second = second
         today = now.astimezone(self._zone).date()
-        now_s = self._clock.monotonic()
         for store in self._stores.values():
             store.turn(today, now_s)
         if today != self._today:
