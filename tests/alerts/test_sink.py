@@ -334,3 +334,11 @@ def test_everything_in_real_threads(tmp_path: Path) -> None:
     asyncio.run(run())
     lines = (tmp_path / "alerts/alerts.json").read_bytes().splitlines()
     assert [json.loads(line)["full_log"] for line in lines] == [str(count) for count in range(2000)]
+
+
+def test_outputs_that_write_no_alert_say_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def story(stage: Stage) -> None:
+        stage.write()
+
+    play(tmp_path, story, SinkPlan(alerts_json=False, alerts_text=False))
+    assert "alerts are not written at all" in caplog.text

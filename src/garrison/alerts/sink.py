@@ -189,6 +189,8 @@ class AlertSink:
 
     async def run(self, stop: Stop) -> None:
         """Flushes, syncs, turns files and ends days until `stop`; then writes what is left and closes."""
+        if self._offset_store is None:
+            log.warning("neither alerts.json nor alerts.log is on: alerts are not written at all")
         self._turn(self._clock.now())
         async with asyncio.TaskGroup() as group:
             group.create_task(self._flush_loop(stop), name="alerts.flush")

@@ -125,7 +125,7 @@ class EarlierEvents:
 
 def _weight(event: Event) -> int:
     """Bytes that an event takes, roughly: its log whole, cut and in fields, and the objects around them."""
-    return 3 * len(event.full_log) + 1_000
+    return 3 * len(event.full_log) + 250 * len(event.dynamic) + 1_000
 
 
 def _may_count(search: Search, each: Event, event: Event) -> bool:
