@@ -135,8 +135,7 @@ def _add_decoding(found: dict[str, Any], verdict: Verdict) -> None:
     found["decoder"] = decoder_object(event.decoder)
     if verdict.previous_log is not None:
         found["previous_log"] = text_of(verdict.previous_log)
-    data = data_object(event)
-    if data:
+    if event.extra is None and (data := data_object(event)):
         found["data"] = data
     if header and not is_first:
         found["predecoder"] = header

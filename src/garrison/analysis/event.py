@@ -86,6 +86,8 @@ class Event:
     """Level of the composite rule that has used this event; composites of that level or less stop at it."""
     extra: Mapping[str, Any] | None = None
     """Object `syscheck` of file integrity events, ready for output; None for all others."""
+    is_first_seen: bool | None = None
+    """What `if_fts` is told where the event itself knows it (rootcheck); None: the decoder's `fts` decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,9 @@ from collections.abc import Collection, Sequence
 
 from garrison.analysis.decode import Decoding
 from garrison.analysis.event import LOCAL_AGENT, Arrival, Event, Verdict
+from garrison.analysis.module_json import NoEvent
+from garrison.analysis.modules import DECODERS as MODULES
+from garrison.analysis.modules import Decode
 from garrison.analysis.predecode import cut_header
 from garrison.analysis.program import DecoderNode, Program, Rule, RuleNode
 from garrison.analysis.state import State, fresh
@@ -20,8 +23,8 @@ from garrison.analysis.state import State, fresh
 NOT_FOR_RULES = frozenset("5u")
 """Queues whose messages are no events for the rules."""
 
-NOT_YET = frozenset("389dep")
-"""Queues of modules whose events this analysis does not decode yet; they are kept in the archives only."""
+ARCHIVED_ONLY = frozenset("3")
+"""Host information of agents of long ago: kept in the archives, no rule looks at it."""
 
 
 class Analyzer:
@@ -57,10 +60,15 @@ class Analyzer:
         event = self._event(arrival)
         if event is None:
             return None
-        if arrival.queue in NOT_YET:
+        if arrival.queue in ARCHIVED_ONLY:
             return Verdict(event=event)
+        module = MODULES.get(arrival.queue)
+        if module is not None and not self._took(module, event):
+            return None
         gates = self._scanner.scan(event.log) if self._scanner is not None else None
-        node = self._decoding.decode(event, gates, follows_byte=self._follows_byte)
+        node = None
+        if module is None:
+            node = self._decoding.decode(event, gates, follows_byte=self._follows_byte)
         if node is not None and event.decoder is not None and event.decoder.accumulates:
             self.state.accumulator.add_up(event)
         walk = self.begin_walk(event, node, gates)
@@ -70,6 +78,15 @@ class Analyzer:
                 if answer is not None:
                     return self._verdict(event, answer, walk)
         return Verdict(event=event)
+
+    def _took(self, module: Decode, event: Event) -> bool:
+        """False for a message of a module that is no event."""
+        try:
+            module(event, self.state.modules)
+        except NoEvent:
+            self.state.modules.refused += 1
+            return False
+        return True
 
     def begin_walk(self, event: Event, node: DecoderNode | None, gates: Collection[int] | None) -> Walk:
         """The way of one event through the rules; whoever wants to watch it hands out one that notes its steps."""
@@ -201,6 +218,12 @@ class Walk:
         self._analyzer._fired[rule.number] += 1
         return rule
 
+    def _is_first(self) -> bool:
+        event = self._event
+        if event.is_first_seen is not None:
+            return event.is_first_seen
+        return self._node is not None and self._analyzer.state.first_seen.is_first(event, self._node)
+
     def holds_in_memory(self, rule: Rule) -> bool:
         state, event = self._analyzer.state, self._event
         if rule.keeps_difference:
@@ -209,7 +232,7 @@ class Walk:
                 return False
             self.previous_log = before
             self.previous = {0: b"Previous output:", 1: before}
-        if rule.asks_first_seen and not (self._node and state.first_seen.is_first(event, self._node)):
+        if rule.asks_first_seen and not self._is_first():
             return False
         for lookup in rule.lookups:
             if not lookup(event):

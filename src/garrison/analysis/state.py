@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from garrison.analysis.memory import Accumulator, Differences, FirstSeenLines
+from garrison.analysis.modules import ModuleMemory
 from garrison.analysis.program import Program, Rule
 from garrison.analysis.window import EarlierEvents
 
@@ -33,6 +34,7 @@ class State:
     first_seen: FirstSeenLines = field(default_factory=FirstSeenLines)
     differences: Differences = field(default_factory=Differences)
     accumulator: Accumulator = field(default_factory=Accumulator)
+    modules: ModuleMemory = field(default_factory=ModuleMemory)
     hour_ends_at: float = 0.0
 
     def forgotten(self) -> Mapping[str, int]:
@@ -42,6 +44,7 @@ class State:
             "first_seen": self.first_seen.forgotten,
             "differences": self.differences.forgotten,
             "accumulated": self.accumulator.forgotten,
+            "modules": self.modules.forgotten,
         }
 
 
@@ -77,6 +80,7 @@ def carried(state: State, old: Program, new: Program, memory_size: int) -> State
         first_seen=state.first_seen,
         differences=state.differences,
         accumulator=state.accumulator,
+        modules=state.modules,
         hour_ends_at=state.hour_ends_at,
     )
 
