@@ -29,7 +29,11 @@ GOOD = "<description>x</description>"
             f'<group name="g," id="1"><rule id="101" level="3">{GOOD}</rule></group>',
             "my.xml:1: error: <group> without its name, or with more than that",
         ),
-        ('<?xml version="1.0"?>', "my.xml:1: error: '<' that begins no element"),
+        ('<?xml version="1.0"?>', "my.xml:1: error: <?xml ...?>; no such line: leave it out"),
+        (
+            "<group><![CDATA[ x ]]> <!-- y --></group>",
+            "my.xml:1: error: a CDATA section; plain text, with \\< for",
+        ),
         (
             '<group name="g,">\n<rule id="101" level="3">x < y</rule></group>',
             "my.xml:2: error: '<' that begins no",

@@ -116,6 +116,8 @@ class _Reader:
         return roots
 
     def _skip_comment(self, tag: int) -> int:
+        if self._text.startswith(b"<![CDATA[", tag):
+            raise self._fault(tag, "a CDATA section", "plain text, with \\< for a literal '<'")
         found = _COMMENT_END.search(self._text, tag + 2)
         if found is None:
             raise self._fault(tag, "a comment is never closed", "expected '-->'")
@@ -147,7 +149,9 @@ class _Reader:
     def _open(self, tag: int) -> tuple[Element, int, bool]:
         """(element, position after its tag, whether it was `<x/>`)."""
         name = _NAME.match(self._text, tag + 1)
-        if not name or not name[0] or name[0].startswith(b"?"):
+        if name and name[0].startswith(b"?"):
+            raise self._fault(tag, f"<{printable(name[0], 20)} ...?>", "no such line: leave it out")
+        if not name or not name[0]:
             raise self._fault(tag, "'<' that begins no element", "write \\< for a literal '<'")
         element = Element(name[0].decode("utf-8", "replace"), self._spot(tag))
         at = name.end()
