@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
+from garrison.alerts.attack_load import shown_mitre
 from garrison.alerts.json_text import encode_json
 from garrison.alerts.record import Context
 from garrison.analysis.program import Program
@@ -23,7 +24,7 @@ from garrison.node import logtest
 SOCKET = "queue/sockets/logtest"
 REPLY_WITHIN_S = 60.0
 MOST_REPLY_BYTES = 64 * 1024 * 1024
-LOCAL = Context(manager_name="manager", cluster_name="wazuh", node_name="node01")
+LOCAL = Context(manager_name="manager", cluster_name="wazuh", node_name="node01", mitre=shown_mitre)
 
 
 class NoNode(GarrisonError):

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from garrison.alerts.attack_load import shown_mitre
 from garrison.alerts.labels import Labels, labels_of_keepalive, shown_labels
 from garrison.alerts.plan import sink_plan
 from garrison.alerts.record import Context
@@ -225,6 +226,7 @@ class Node:
             node_name=cluster.node_name if is_shown else None,
             agent_ip=self._agent_ip,
             labels=self._labels,
+            mitre=shown_mitre,
         )
 
     def _agent_ip(self, identity: str) -> str | None:
