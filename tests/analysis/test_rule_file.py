@@ -31,7 +31,7 @@ GOOD = "<description>x</description>"
         ),
         ('<?xml version="1.0"?>', "my.xml:1: error: <?xml ...?>; no such line: leave it out"),
         (
-            "<group><![CDATA[ x ]]> <!-- y --></group>",
+            "<group><![CDATA[ x ]]></group>",
             "my.xml:1: error: a CDATA section; plain text, with \\< for",
         ),
         (

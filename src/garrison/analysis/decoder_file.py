@@ -124,6 +124,7 @@ class _DecoderReader:
     def read(self) -> DecoderText:
         element = self._element
         name = self._name()
+        self._reading.about = f"decoder {shown(name)}" if name else ""
         if not element.children:
             self._error(
                 element.line, "a <decoder> without content", "expected <prematch>, <program_name> or <parent>"
@@ -133,6 +134,7 @@ class _DecoderReader:
         self._check()
         decoder = DecoderText(name, element.line, self._reading.path, self._parent, self._uses_own_name)
         decoder.node = self._node(name)
+        self._reading.about = ""
         return decoder
 
     def _error(self, line: int, found: str, expected: str = "") -> None:

@@ -17,12 +17,12 @@ LANGUAGES = (OSMATCH, OSREGEX, PCRE2)
 class Reading:
     """The faults of one file, in the order in which they were met.
 
-    `rule` is the id of the rule that is read, 0 for none; `broken` are ids of rules that could not be used.
+    `about` is what is read, `rule 100001`, empty for none; `broken` are ids of rules that could not be used.
     """
 
     path: str
     faults: list[Fault] = field(default_factory=list)
-    rule: int = 0
+    about: str = ""
     broken: set[int] = field(default_factory=set)
 
     def error(self, place: Spot | int, found: str, expected: str = "") -> None:
@@ -45,7 +45,7 @@ class Reading:
 
     def _tell(self, place: Spot | int, found: str, expected: str, *, is_warning: bool) -> None:
         spot = place if isinstance(place, Spot) else Spot(place)
-        about = f"rule {self.rule}: " if self.rule else ""
+        about = f"{self.about}: " if self.about else ""
         self.faults.append(
             Fault(
                 path=self.path,

@@ -82,7 +82,7 @@ def _read_rule(element: Element, groups: bytes, reading: Reading) -> RuleText | 
     if not rule.is_skipped and element.children:
         finish(draft)
     rule.definition = definition_of(groups, element)
-    reading.rule = 0
+    reading.about = ""
     is_good = all(fault.is_warning for fault in reading.faults[before:])
     if not is_good or rule.is_skipped:
         reading.broken.add(rule.id)
@@ -93,7 +93,8 @@ def _read_attributes(element: Element, rule: RuleText, reading: Reading) -> None
     given = {name.lower(): value for name, value in element.attributes}
     identity = given.get("id")
     if identity is not None and _NUMBER.fullmatch(identity) and len(identity) <= MOST_ID_DIGITS:
-        reading.rule = rule.id = int(identity)
+        rule.id = int(identity)
+        reading.about = f"rule {rule.id}"
     elif identity is not None:
         reading.error(
             element.spot, f'id="{shown(identity)}" of a rule', f"a number of at most {MOST_ID_DIGITS} digits"

@@ -61,9 +61,9 @@ class TreeBuilder:
         """Places `text`; what forbids it is noted in `reading`."""
         if text.is_skipped:
             return
-        reading.rule = text.id
+        reading.about = f"rule {text.id}"
         self._add(text, reading)
-        reading.rule = 0
+        reading.about = ""
 
     def _add(self, text: RuleText, reading: Reading) -> None:
         known = self._texts.get(text.id)

@@ -116,9 +116,9 @@ class _Reader:
         return roots
 
     def _skip_comment(self, tag: int) -> int:
-        if self._text.startswith(b"<![CDATA[", tag):
-            raise self._fault(tag, "a CDATA section", "plain text, with \\< for a literal '<'")
         found = _COMMENT_END.search(self._text, tag + 2)
+        if found is None and self._text.startswith(b"<![CDATA[", tag):
+            raise self._fault(tag, "a CDATA section", "plain text, with \\< for a literal '<'")
         if found is None:
             raise self._fault(tag, "a comment is never closed", "expected '-->'")
         return found.end()
