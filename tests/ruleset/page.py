@@ -21,9 +21,13 @@ own ruleset files put their folders into `<ruleset>` instead; every file format 
 
 * Ids 1 to 9 are the roots of the event categories; ours run from 200000 to 209999. Sites write theirs from 100000 to
   120000.
+* Beside another ruleset: name its folders and these in `<ruleset>`, with
+  `<rule_exclude>8001-roots.xml</rule_exclude>`, since the other one has its own roots. These files sort behind those
+  of others, and every rule here that stands at the top has `accuracy="0"`: it is asked last. So the other ruleset
+  answers all that it knows as before, and this one answers what is left.
 * Levels: 0 says nothing, 2 is noted, 3 is a normal event worth keeping, 5 a failure or a refusal, 7 and 8 what
   somebody should look at, 10 several of a kind that make an attack, 12 and more what should wake somebody.
-* Rules without a row below (level 0, no alert) only gather the messages of one program.
+* Rules without a row below (no alert of their own) only gather the messages of one program.
 * Compliance marks (`pci_dss_...`, `nist_800_53_...`) are left out here; alerts show them in arrays of their own.
 
 This page is made from the rules: `python -m tests.ruleset.page`.

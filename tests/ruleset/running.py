@@ -21,13 +21,15 @@ def program() -> Program:
     return compile_program(load_folder(FOLDER))
 
 
-def judge_all(messages: Iterable[tuple[bytes, bytes]], every_s: float = 1.0) -> list[Verdict]:
-    """The verdicts on (location, message), one `every_s` seconds, by one fresh analyzer."""
+def judge_all(
+    messages: Iterable[tuple[bytes, bytes]], every_s: float = 1.0, queue: str = "1"
+) -> list[Verdict]:
+    """The verdicts on (location, message), one `every_s` seconds, by one fresh analyzer. `queue` 1 is for logs."""
     analyzer = Analyzer(program(), host_name=b"manager.example")
     verdicts = []
     for count, (location, message) in enumerate(messages):
         verdict = analyzer.judge(
-            Arrival(queue="1", location=location, message=message, at=START + count * every_s)
+            Arrival(queue=queue, location=location, message=message, at=START + count * every_s)
         )
         assert verdict is not None, message
         verdicts.append(verdict)

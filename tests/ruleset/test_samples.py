@@ -1,7 +1,8 @@
 """Every rule of the starter ruleset against logs that it must answer and logs that it must leave alone.
 
 A line of `samples/*.jsonl`: `logs` are sent in order to a fresh analyzer (`[8, "... {n}"]` is eight logs, numbered),
-one each `every_s` seconds, from `location`. The last one's answer is compared with `rule`, `level`, `decoder` and
+one each `every_s` seconds, from `location`, on the queue of a module where `queue` names one. A log that is an object
+is sent as its JSON. The last one's answer is compared with `rule`, `level`, `decoder` and
 `fields`. `not` names the rules for which this is the near miss.
 """
 
@@ -33,6 +34,7 @@ def expanded(sample: dict[str, Any]) -> list[tuple[bytes, bytes]]:
     messages = []
     for log in sample["logs"]:
         times, text = log if isinstance(log, list) else (1, log)
+        text = text if isinstance(text, str) else json.dumps(text)
         for n in range(times):
             messages.append(tuple(part.replace("{n}", str(n)).encode() for part in (place, text)))
     return messages
@@ -40,7 +42,7 @@ def expanded(sample: dict[str, Any]) -> list[tuple[bytes, bytes]]:
 
 @pytest.mark.parametrize("sample", list(samples()))
 def test_sample(sample: dict[str, Any]) -> None:
-    verdict = judge_all(expanded(sample), sample.get("every_s", 1.0))[-1]
+    verdict = judge_all(expanded(sample), sample.get("every_s", 1.0), sample.get("queue", "1"))[-1]
     event = verdict.event
     assert (verdict.rule.id if verdict.rule else None, verdict.level) == (sample["rule"], sample["level"])
     assert verdict.rule is None or verdict.rule.id not in sample["not"]
