@@ -54,12 +54,11 @@ def test_verdicts_of_the_other_ruleset_stay_as_they_are() -> None:
 
 
 def test_what_the_others_do_not_know_is_answered_by_ours() -> None:
-    log = '{"node": 1}'
-    alone = answer_all(full_program(), [log], "stdin")
-    assert answer_all(both(), [log], "stdin")["rule_id"] == alone["rule_id"]
-    log = "Nov 25 10:00:00 gate systemd-logind[411]: System is rebooting."
-    assert answer_all(full_program(), [log], "stdin")["rule_id"] is None
-    assert answer_all(both(), [log], "stdin")["rule_id"] == "200722"
+    log = "Nov 25 10:00:00 gate kubelet[411]: E1125 10:00:00.123456     411 server.go:300] "
+    log += '"Unable to authenticate the request" err="x509: unknown authority"'
+    assert answer_all(full_program(), [log], "stdin")["decoder"] is None
+    found = answer_all(both(), [log], "stdin")
+    assert (found["decoder"], found["rule_id"], found["level"]) == ("kubelet", "202034", 7)
 
 
 def test_our_rules_stand_behind_all_others() -> None:
