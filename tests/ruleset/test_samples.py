@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from garrison.alerts.attack_load import attack_table
 from garrison.ruleset import FOLDER
 from tests.ruleset.running import judge_all, program
 
@@ -72,6 +73,18 @@ def test_ids_are_our_own() -> None:
     ids = {rule.card.id for rule in program().rules}
     assert len(ids) > 100
     assert all(rule_id < 10 or 200_000 <= rule_id < 210_000 for rule_id in ids)
+
+
+def test_every_technique_is_one_of_attack() -> None:
+    marks = [rule.card.mitre for rule in program().rules if rule.card.mitre is not None]
+    assert len(marks) > 100
+    assert {name for mark in marks for name in attack_table().unknown(mark)} == set()
+
+
+def test_levels_are_those_of_the_page() -> None:
+    assert all(rule.card.level <= 12 for rule in program().rules)
+    urgent = [rule.card for rule in program().rules if rule.card.level >= 12]
+    assert all(card.mitre is not None or b"agent_flooding" in card.groups for card in urgent)
 
 
 def test_the_ruleset_loads_without_a_word() -> None:
