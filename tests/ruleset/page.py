@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from garrison.analysis.syntax import Element, read_elements
@@ -16,8 +17,9 @@ COMPLIANCE = ("pci_dss_", "gdpr_", "gpg13_", "hipaa_", "nist_800_53_", "tsc_", "
 HEAD = """# The starter ruleset
 
 Decoders and rules of our own, shipped inside the package (`garrison/ruleset`), so that a fresh installation judges
-the logs of ordinary Linux machines and web servers, and what the cluster says about itself. Sites that bring their
-own ruleset files put their folders into `<ruleset>` instead; every file format is the known one.
+the logs of ordinary Linux machines and their services, what Windows and the modules of agents report, and what the
+cluster says about itself. Sites that bring their own ruleset files put their folders into `<ruleset>` instead, or
+beside these; every file format is the known one.
 
 * Ids 1 to 9 are the roots of the event categories; ours run from 200000 to 209999. Sites write theirs from 100000 to
   120000.
@@ -28,6 +30,8 @@ own ruleset files put their folders into `<ruleset>` instead; every file format 
 * Levels: 0 says nothing, 2 is noted, 3 is a normal event worth keeping, 5 a failure or a refusal, 7 and 8 what
   somebody should look at, 10 several of a kind that make an attack, 12 and more what should wake somebody.
 * Rules without a row below (no alert of their own) only gather the messages of one program.
+* ATT&CK: ids as the rules name them; alerts show their techniques and tactics by name, from a table in the package
+  that `scripts/attack-table` renews.
 * Compliance marks (`pci_dss_...`, `nist_800_53_...`) are left out here; alerts show them in arrays of their own.
 
 This page is made from the rules: `python -m tests.ruleset.page`.
@@ -36,18 +40,30 @@ This page is made from the rules: `python -m tests.ruleset.page`.
 
 def page() -> str:
     """The whole page."""
-    parts = [HEAD]
+    overview = ["| part | rules | highest level |", "| --- | --- | --- |"]
+    parts = []
     for path in sorted((FOLDER / "rules").glob("*.xml")):
-        rows = [
-            _row(group, rule)
-            for group in read_elements(path.read_bytes(), path.name)
+        text = path.read_bytes()
+        shown = [
+            (group, rule)
+            for group in read_elements(text, path.name)
             for rule in group.children
             if rule.attribute("noalert") != b"1"
         ]
-        if rows:
-            head = "| id | level | what it says | after | ATT&CK | groups |\n| --- | --- | --- | --- | --- | --- |"
-            parts.append("\n".join([f"## `{path.name}`\n", head, *rows]) + "\n")
-    return "\n".join(parts)
+        if shown:
+            title = path.stem.partition("-")[2]
+            highest = max(int(rule.attribute("level") or b"0") for _, rule in shown)
+            overview.append(f"| [{title}](#{title}) | {len(shown)} | {highest} |")
+            parts.append(_part(path.name, title, text.decode(), [_row(*found) for found in shown]))
+    return "\n".join([HEAD, *overview, "", *parts])
+
+
+def _part(name: str, title: str, text: str, rows: list[str]) -> str:
+    """One file: its name, what its first comment says, and its rules."""
+    comment = re.match(r"\s*<!--(.*?)-->", text, re.DOTALL)
+    says = " ".join(comment[1].split()) if comment else ""
+    head = "| id | level | what it says | after | ATT&CK | groups |\n| --- | --- | --- | --- | --- | --- |"
+    return "\n".join([f"## {title}", "", f"`{name}`: {says}", "", head, *rows]) + "\n"
 
 
 def _row(group: Element, rule: Element) -> str:
