@@ -108,6 +108,15 @@ def test_without_a_node_the_tool_reads_the_ruleset_itself(tmp_path: Path) -> Non
     assert "id: '200104'" in done.stderr
 
 
+def test_techniques_have_names_for_people_and_lines_of_json_stay_as_the_corpus_is() -> None:
+    done = run("--ruleset", str(FOLDER), lines=f"{LOG}\n")
+    assert "\tmitre.id: '['T1110.001', 'T1021.004']'\n" in done.stderr
+    assert "\tmitre.tactic: '['Credential Access', 'Lateral Movement']'\n" in done.stderr
+    assert "\tmitre.technique: '['Password Guessing', 'SSH']'\n" in done.stderr
+    done = run("--jsonl", "--ruleset", str(FOLDER), lines=json.dumps({"id": 1, "log": LOG}) + "\n")
+    assert '"id":"200104"' in done.stdout and "mitre" not in done.stdout
+
+
 def test_version() -> None:
     done = run("-V")
     assert done.returncode == 0 and done.stdout.startswith("Wazuh v4.14.7 - Garrison v")

@@ -76,5 +76,7 @@ def assert_logs_say_what_operators_look_for(folder: Path) -> None:
     agent = (folder / "agent-0/logs/ossec.log").read_text()
     assert "(4102): Connected to the server ([127.0.1.210]:1514/tcp)." in agent
     assert "Trying next server ip in the line: '127.0.1.220'." in agent
-    alert = json.loads((folder / "worker-1/logs/alerts/alerts.json").read_bytes().split(b"\n")[0])
+    alerts = (folder / "worker-1/logs/alerts/alerts.json").read_bytes()
+    assert b'"tactic":["Credential Access"' in alerts
+    alert = json.loads(alerts.split(b"\n")[0])
     assert alert["cluster"] == {"name": "wazuh", "node": "worker-1"}
