@@ -12,6 +12,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from garrison.analysis import effort
+from garrison.analysis.linear import Finder, finder
+
 Test = Callable[[bytes], bool]
 
 
@@ -27,7 +30,7 @@ class Choice:
         """The same as an ordinary regular expression over lower-case text."""
         start = rb"\A" if self.at_start else b""
         end = rb"\Z" if self.at_end else b""
-        return start + re.escape(self.text) + end
+        return start + b"".join(b"\\x%02x" % byte for byte in self.text) + end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,5 +102,21 @@ def _plain_test(choices: tuple[Choice, ...]) -> Test:
     if len(parts) == 1 == len(choices):
         only = parts[0]
         return lambda subject: only in subject.lower()
-    search = re.compile(b"|".join(c.expression() for c in choices)).search
-    return lambda subject: search(subject.lower()) is not None
+    return _mixed_test(b"|".join(c.expression() for c in choices), parts)
+
+
+def _mixed_test(source: bytes, parts: tuple[bytes, ...]) -> Test:
+    """Choices of several kinds: one expression, and for long subjects one that does not try each at every place."""
+    search = re.compile(source).search
+    find: Finder | None = None
+
+    def test(subject: bytes) -> bool:
+        nonlocal find
+        if len(subject) <= effort.LONG_BYTES or not parts:
+            return search(subject.lower()) is not None
+        find = find or finder(source)
+        if find is None:
+            return search(subject.lower()) is not None
+        return find(subject.lower()) >= 0
+
+    return test

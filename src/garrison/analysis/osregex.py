@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from garrison.analysis.effort import MOST_WALKED_AGAIN, TooMuchWork
+
 MAX_BYTES = 20_480
 MAX_RESUME_POINTS = 4
 
@@ -146,8 +148,9 @@ def walk(alternative: Alternative, low: bytes, *, captures: bool) -> tuple[int, 
     """(last, marks) when `alternative` fits `low`, a subject in lower case.
 
     `marks` holds the position of each parenthesis passed, -1 for others. `captures` says that they are asked
-    for, which at the very end of the subject makes a difference.
+    for, which at the very end of the subject makes a difference. Raises `TooMuchWork` when it has to go back too often.
     """
+    again = 0
     items = alternative.items
     count = len(items)
     at_end = alternative.at_end
@@ -244,12 +247,19 @@ def walk(alternative: Alternative, low: bytes, *, captures: bool) -> tuple[int, 
             s += 1
             continue
         if resume:
+            at = s
             p, s = resume.pop()
             s += 1
+            again += at - s
+            if again > MOST_WALKED_AGAIN:
+                raise TooMuchWork
             continue
         if alternative.at_start:
             return None
         if restart >= 0:
+            again += s - restart
+            if again > MOST_WALKED_AGAIN:
+                raise TooMuchWork
             s = restart
             restart = -1
         p = 0

@@ -108,7 +108,8 @@ def _set(members: frozenset[int]) -> bytes:
     if members == ALL or len(members) == 256:
         return b"."
     if len(members) == 1:
-        return re.escape(bytes(members))
+        only = bytes(members)
+        return only if only.isalnum() and only < b"\x80" else b"\\x%02x" % only[0]
     ranges: list[bytes] = []
     low = -1
     ordered = sorted(members)

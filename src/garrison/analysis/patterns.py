@@ -18,10 +18,15 @@ from typing import Any, Protocol
 
 import pcre2
 
-from garrison.analysis import osmatch, osregex
+from garrison.analysis import effort, osmatch, osregex
+from garrison.analysis.effort import EFFORT, TooMuchWork
+from garrison.analysis.linear import Finder, Search, finder, search_like_pcre2
 from garrison.analysis.osregex import Alternative, BadPattern, Found
 from garrison.analysis.osregex_shape import Shape, Tail, first_members, longest_literal, shape_of
 from garrison.analysis.pcre2_literals import required_literals
+
+MOST_SCANNED_AT_A_PLACE = 1_000_000_000
+"""Bytes that PCRE2 may go over at one place of a long subject, of which each of its counted steps may be many."""
 
 OSMATCH, OSREGEX, PCRE2, STRING = "osmatch", "osregex", "pcre2", "string"
 
@@ -159,16 +164,40 @@ class RegexPattern:
                 if alternative.at_start:
                     return lambda subject: subject.lower().startswith(literal)
                 return lambda subject: literal in subject.lower()
-        search = re.compile(self._joined_loose(), re.DOTALL).search
-        return lambda subject: search(subject.lower()) is not None
+        search, find = re.compile(self._joined_loose(), re.DOTALL).search, self._find_long
+
+        def test(subject: bytes) -> bool:
+            if len(subject) > effort.LONG_BYTES:
+                return find(subject.lower()) >= 0
+            return search(subject.lower()) is not None
+
+        return test
 
     def _joined_loose(self) -> bytes:
         return b"|".join(shape.loose_source for shape in self._shapes if shape.loose_source is not None)
 
     def _guarded_test(self) -> Callable[[bytes], bool]:
-        search = re.compile(self._joined_loose(), re.DOTALL).search
+        search, find = re.compile(self._joined_loose(), re.DOTALL).search, self._find_long
         slow = self._slow_test
-        return lambda subject: search(subject.lower()) is not None and slow(subject)
+
+        def test(subject: bytes) -> bool:
+            if len(subject) > effort.LONG_BYTES:
+                return find(subject.lower()) >= 0 and slow(subject)
+            return search(subject.lower()) is not None and slow(subject)
+
+        return test
+
+    def _find_long(self, low: bytes) -> int:
+        """Where any alternative's `loose` begins in a long subject, -1 for nowhere; 0 where that is not known."""
+        if EFFORT.is_spent():
+            EFFORT.cut()
+            return -1
+        find = self._long_finder
+        return find(low) if find is not None else 0
+
+    @cached_property
+    def _long_finder(self) -> Finder | None:
+        return finder(self._joined_loose())
 
     def _slow_test(self, subject: bytes) -> bool:
         return self._search(subject, captures=False) is not None
@@ -182,10 +211,16 @@ class RegexPattern:
 
     def _search(self, subject: bytes, *, captures: bool) -> Found | None:
         low = subject.lower()
+        is_long = len(low) > effort.LONG_BYTES
         for plan in self._plans:
+            start = 0
+            if is_long:
+                start = plan.first_place(low)
+                if start < 0:
+                    continue
+                start = start if plan.is_exact else 0
             match = None
             if plan.attempt is not None:
-                start = 0
                 if plan.begin is not None:
                     begin = plan.begin(low)
                     if begin is None:
@@ -208,9 +243,13 @@ class RegexPattern:
         return None
 
     def _walk(self, plan: Plan, low: bytes, *, captures: bool) -> tuple[int, list[int]] | None:
-        if plan.loose is not None and plan.loose(low) is None:
+        if plan.loose is not None and len(low) <= effort.LONG_BYTES and plan.loose(low) is None:
             return None
-        return osregex.walk(plan.alternative, low, captures=captures and self._has_groups)
+        try:
+            return osregex.walk(plan.alternative, low, captures=captures and self._has_groups)
+        except TooMuchWork:
+            EFFORT.cut()
+            return None
 
     @cached_property
     def _plans(self) -> tuple[Plan, ...]:
@@ -230,7 +269,7 @@ class RegexPattern:
         return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Plan:
     """How one alternative is looked for: `attempt` from where `begin` is found; what they leave open is walked."""
 
@@ -241,6 +280,19 @@ class Plan:
     is_exact: bool
     tail: Tail | None
     groups: int
+    loose_source: bytes | None
+    long_finder: Finder | None = None
+    is_finder_made: bool = False
+
+    def first_place(self, low: bytes) -> int:
+        """Where `loose` begins in a long subject, -1 for nowhere; 0 where that is not known."""
+        if EFFORT.is_spent():
+            EFFORT.cut()
+            return -1
+        if not self.is_finder_made:
+            self.long_finder = finder(self.loose_source) if self.loose_source is not None else None
+            self.is_finder_made = True
+        return self.long_finder(low) if self.long_finder is not None else 0
 
 
 def _plan(alternative: Alternative, shape: Shape) -> Plan:
@@ -255,6 +307,7 @@ def _plan(alternative: Alternative, shape: Shape) -> Plan:
         is_exact=shape.is_exact,
         tail=shape.tail,
         groups=alternative.groups,
+        loose_source=shape.loose_source,
     )
 
 
@@ -268,7 +321,11 @@ def _is_scant_tail(match: re.Match[bytes], length: int) -> bool:
 
 
 class Pcre2Pattern:
-    """PCRE2 over bytes with options 0 and the library's own limits; an error while matching is no match."""
+    """PCRE2 over bytes with options 0 and the library's own limits; an error while matching is no match.
+
+    The library bounds roughly what one place of a subject may cost. Long subjects are searched in linear time where
+    that is possible; else their places are tried one by one, so that there is an end to the sum of their costs.
+    """
 
     language = PCRE2
 
@@ -279,17 +336,71 @@ class Pcre2Pattern:
         except pcre2.PatternError as error:
             raise BadPattern(str(error)) from error
         self._search = self._compiled.search
+        self._by_size: dict[int, Any] = {}
 
     def _match(self, subject: bytes) -> Any:
         try:
+            if len(subject) > effort.LONG_BYTES:
+                if EFFORT.is_spent():
+                    raise TooMuchWork
+                return self._match_long(subject)
             return self._search(subject)
-        except pcre2.LibraryError:
+        except (pcre2.LibraryError, TooMuchWork):
+            EFFORT.cut()
             return None
 
+    @cached_property
+    def _linear(self) -> Search | None:
+        return search_like_pcre2(self.source)
+
+    @cached_property
+    def _costs_little(self) -> bool:
+        """True where only the start of a subject is tried, or where nothing repeats."""
+        source = self.source
+        if source.startswith(b"^") and b"|" not in source and b"(?m" not in source:
+            return True
+        plain = source.removeprefix(b"(*UTF)").replace(rb"\N{U+", b"")
+        return not any(byte in b"*+{" for byte in plain)
+
+    @cached_property
+    def _required(self) -> frozenset[bytes]:
+        return required_literals(self.source)
+
+    def _counted(self, length: int) -> Any:
+        """The same with a limit for subjects of about `length` bytes.
+
+        It does without the library's compiler, whose code counts little of what it does and runs for minutes.
+        """
+        size = 1 << length.bit_length()
+        found = self._by_size.get(size)
+        if found is None:
+            limit = max(2 * size, MOST_SCANNED_AT_A_PLACE // size)
+            found = self._by_size[size] = pcre2.compile(b"(*LIMIT_MATCH=%d)" % limit + self.source, jit=False)
+        return found
+
+    def _match_long(self, subject: bytes) -> Any:
+        if self._required and not _holds_any(subject.lower(), self._required):
+            return None
+        if self._linear is not None and b"\v" not in subject and not subject.endswith(b"\n"):
+            return self._linear(subject)
+        counted = self._counted(len(subject))
+        if self._costs_little:
+            return counted.search(subject)
+        for start in range(len(subject) + 1):
+            if EFFORT.is_spent():
+                raise TooMuchWork
+            found = counted.match(subject, start)
+            if found is not None:
+                return found
+        return None
+
     def test(self, subject: bytes) -> bool:
+        if len(subject) > effort.LONG_BYTES:
+            return self._match(subject) is not None
         try:
             return self._search(subject) is not None
         except pcre2.LibraryError:
+            EFFORT.cut()
             return False
 
     def find(self, subject: bytes) -> int | None:
@@ -306,10 +417,14 @@ class Pcre2Pattern:
         return Found(match.end() - 1, tuple(group or b"" for group in groups))
 
     def required(self) -> frozenset[bytes]:
-        return required_literals(self.source)
+        return self._required
 
     def first_bytes(self) -> frozenset[int] | None:
         return None
+
+
+def _holds_any(low: bytes, texts: frozenset[bytes]) -> bool:
+    return any(text in low for text in texts)
 
 
 def exact_values(pattern: Pattern) -> frozenset[bytes] | None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from garrison.analysis.decode import Decoding
+from garrison.analysis.effort import EFFORT
 from garrison.analysis.event import LOCAL_AGENT, Arrival, Event, Verdict
 from garrison.analysis.module_json import NoEvent
 from garrison.analysis.modules import DECODERS as MODULES
@@ -52,7 +53,17 @@ class Analyzer:
         self._fired = self.state.fired
 
     def judge(self, arrival: Arrival) -> Verdict | None:
-        """What the ruleset says; None where the message is no event (refused, or not for the rules)."""
+        """What the ruleset says; None where the message is no event (refused, or not for the rules).
+
+        It ends within about twice `effort.MOST_S`, whatever the message: what was not looked for by then does not fit.
+        """
+        EFFORT.begin()
+        verdict = self._judge(arrival)
+        if EFFORT.end():
+            self.state.unfinished += 1
+        return verdict
+
+    def _judge(self, arrival: Arrival) -> Verdict | None:
         if arrival.queue in NOT_FOR_RULES:
             return None
         if arrival.at >= self.state.hour_ends_at and not self._is_log_test:

@@ -36,14 +36,17 @@ class State:
     accumulator: Accumulator = field(default_factory=Accumulator)
     modules: ModuleMemory = field(default_factory=ModuleMemory)
     hour_ends_at: float = 0.0
+    unfinished: int = 0
+    """Events of which patterns were given up because they took too long."""
 
     def forgotten(self) -> Mapping[str, int]:
-        """How much of each kind had to go to keep the memory bounded."""
+        """How much of each kind had to go to keep memory and time bounded."""
         return {
             "events": self.earlier.forgotten,
             "first_seen": self.first_seen.forgotten,
             "differences": self.differences.forgotten,
             "accumulated": self.accumulator.forgotten,
+            "unfinished": self.unfinished,
             "modules": self.modules.forgotten,
         }
 
@@ -82,6 +85,7 @@ def carried(state: State, old: Program, new: Program, memory_size: int) -> State
         accumulator=state.accumulator,
         modules=state.modules,
         hour_ends_at=state.hour_ends_at,
+        unfinished=state.unfinished,
     )
 
 
