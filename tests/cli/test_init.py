@@ -230,3 +230,14 @@ def test_rules_are_checked_the_same_way(tmp_path: Path, capsys: pytest.CaptureFi
     assert "a.xml:2: error: rule 1: unknown element <nonsense>" in told.err
     assert "the ruleset does not load" in told.out
     assert main(["check-rules", str(tmp_path / "nowhere")]) == 1
+
+
+def test_former_files_of_the_starter_ruleset_go_and_those_of_others_stay(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert init_manager(home) == 0
+    rules = home / "ruleset/rules"
+    for name in ("0100-sshd.xml", "0095-sshd_rules.xml"):
+        (rules / name).write_text("<group name='x,'></group>")
+    assert init_manager(home) == 0
+    assert not (rules / "0100-sshd.xml").exists()
+    assert (rules / "0095-sshd_rules.xml").exists()

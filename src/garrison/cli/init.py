@@ -17,6 +17,7 @@ from garrison.config.home import AGENT_FOLDERS, NODE_FOLDERS, Home
 from garrison.config.parse import parse_agent, parse_manager
 from garrison.ground.errors import ConfigError, Fault, StoreError
 from garrison.ground.files import write_atomic
+from garrison.ruleset import FORMER_NAMES
 
 NODE_TOOLS = {
     "cluster_control": "cluster_control",
@@ -240,7 +241,9 @@ def _write_new(path: Path, text: str, mode: int) -> None:
 
 
 def _copy_ruleset(home: Home) -> None:
-    """The starter ruleset; files of that name in the home folder are renewed, others stay."""
+    """The starter ruleset; files of that name in the home folder are renewed, those of former names go, others stay."""
+    for name in FORMER_NAMES:
+        (home.ruleset / name).unlink(missing_ok=True)
     with resources.as_file(resources.files("garrison") / "ruleset") as source:
         for kind in ("decoders", "rules"):
             for path in sorted((source / kind).glob("*.xml")):
