@@ -238,6 +238,6 @@ def test_former_files_of_the_starter_ruleset_go_and_those_of_others_stay(tmp_pat
     rules = home / "ruleset/rules"
     for name in ("0100-sshd.xml", "0095-sshd_rules.xml"):
         (rules / name).write_text("<group name='x,'></group>")
-    assert init_manager(home) == 0
+    assert init_manager(home, "--force") == 0
     assert not (rules / "0100-sshd.xml").exists()
     assert (rules / "0095-sshd_rules.xml").exists()
