@@ -45,15 +45,15 @@ SUBJECTS = st.one_of(
 @contextmanager
 def long_from(size: int) -> Iterator[None]:
     """Subjects of more than `size` bytes are searched as long ones are."""
-    before = effort_of_events.LONG_BYTES
-    effort_of_events.LONG_BYTES = size
+    before = effort_of_events.LONG_BYTES, effort_of_events.OPEN_BYTES
+    effort_of_events.LONG_BYTES = effort_of_events.OPEN_BYTES = size
     try:
         yield
     finally:
-        effort_of_events.LONG_BYTES = before
+        effort_of_events.LONG_BYTES, effort_of_events.OPEN_BYTES = before
 
 
-LONG_FROM = st.sampled_from([512, -1])
+LONG_FROM = st.sampled_from([1_024, -1])
 
 
 @settings(max_examples=2_500, deadline=None)
@@ -245,16 +245,26 @@ def test_a_walk_that_goes_back_too_often_is_given_up_and_counted(effort: Effort)
     assert effort.cuts == 1
 
 
+@pytest.mark.parametrize("size", [100, 128, 500, 1_024])
+@pytest.mark.parametrize("source", [rb"\.+a\.+b\.+c", rb"a\w+a\w+a\w+!", rb"a\w+ \d"])
+def test_short_texts_end_soon_as_well(source: bytes, size: int) -> None:
+    for subject in (b"a" * size, b"ab" * (size // 2)):
+        began = time.thread_time()
+        RegexPattern(source).test(subject)
+        RegexPattern(source).extract(subject)
+        assert time.thread_time() - began < 0.5
+
+
 def test_when_its_time_is_over_an_event_has_no_further_long_searches(effort: Effort) -> None:
-    several: list[Pattern] = [RegexPattern(rb"x\.+y"), Pcre2Pattern(rb"x.+y"), RegexPattern(rb"x(\d+)y")]
-    subject = b"x" * 600 + b"1y"
-    assert [pattern.extract(subject) is not None for pattern in several] == [True] * 3
+    several: list[Pattern] = [Pcre2Pattern(rb"x.+y"), RegexPattern(rb"x(\d+)y")]
+    subject = b"x" * 1_100 + b"1y"
+    assert [pattern.extract(subject) is not None for pattern in several] == [True] * 2
     effort.most_s = 0.0
     try:
         effort.begin()
         assert effort.is_spent() is False  # wall time is over, processor time begins
-        assert [pattern.extract(subject) for pattern in several] == [None] * 3
-        assert effort.end() == 3
-        assert [pattern.extract(subject) is not None for pattern in several] == [True] * 3
+        assert [pattern.extract(subject) for pattern in several] == [None] * 2
+        assert effort.end() == 2
+        assert [pattern.extract(subject) is not None for pattern in several] == [True] * 2
     finally:
         effort.most_s = MOST_S

@@ -18,8 +18,10 @@ import time
 from collections.abc import Callable
 
 MOST_S = 0.2
-LONG_BYTES = 512
-"""Texts up to here may be searched by engines whose time grows with a power of the length."""
+LONG_BYTES = 1_024
+"""Texts up to here may be searched by engines whose time grows with the square of the length."""
+OPEN_BYTES = 128
+"""The same for expressions of which several runs may share bytes: each of them adds a power."""
 MOST_WALKED_AGAIN = 400_000
 """Bytes that one OS_Regex walk may go over again, a tenth of a second's work."""
 

@@ -181,7 +181,7 @@ class RegexPattern:
         slow = self._slow_test
 
         def test(subject: bytes) -> bool:
-            if len(subject) > effort.LONG_BYTES:
+            if len(subject) > effort.OPEN_BYTES:
                 return find(subject.lower()) >= 0 and slow(subject)
             return search(subject.lower()) is not None and slow(subject)
 
@@ -214,11 +214,10 @@ class RegexPattern:
         is_long = len(low) > effort.LONG_BYTES
         for plan in self._plans:
             start = 0
-            if is_long:
+            if is_long and plan.is_exact:
                 start = plan.first_place(low)
                 if start < 0:
                     continue
-                start = start if plan.is_exact else 0
             match = None
             if plan.attempt is not None:
                 if plan.begin is not None:
@@ -243,7 +242,10 @@ class RegexPattern:
         return None
 
     def _walk(self, plan: Plan, low: bytes, *, captures: bool) -> tuple[int, list[int]] | None:
-        if plan.loose is not None and len(low) <= effort.LONG_BYTES and plan.loose(low) is None:
+        if len(low) > effort.OPEN_BYTES:
+            if plan.first_place(low) < 0:
+                return None
+        elif plan.loose is not None and plan.loose(low) is None:
             return None
         try:
             return osregex.walk(plan.alternative, low, captures=captures and self._has_groups)
