@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 from garrison.analysis.decode import Decoding
 from garrison.analysis.effort import EFFORT
 from garrison.analysis.event import LOCAL_AGENT, Arrival, Event, Verdict
+from garrison.analysis.header_forms import meant_header
 from garrison.analysis.module_json import NoEvent
 from garrison.analysis.modules import DECODERS as MODULES
 from garrison.analysis.modules import Decode
@@ -76,10 +77,12 @@ class Analyzer:
         module = MODULES.get(arrival.queue)
         if module is not None and not self._took(module, event):
             return None
-        gates = self._scanner.scan(event.log) if self._scanner is not None else None
+        gates: Collection[int] | None = self._scanner.scan(event.log) if self._scanner is not None else None
         node = None
         if module is None:
             node = self._decoding.decode(event, gates, follows_byte=self._follows_byte)
+            if node is None:
+                node, gates = self._decode_as_meant(event, gates)
         if node is not None and event.decoder is not None and event.decoder.accumulates:
             self.state.accumulator.add_up(event)
         walk = self.begin_walk(event, node, gates)
@@ -89,6 +92,25 @@ class Analyzer:
                 if answer is not None:
                     return self._verdict(event, answer, walk)
         return Verdict(event=event)
+
+    def _decode_as_meant(
+        self, event: Event, gates: Collection[int] | None
+    ) -> tuple[DecoderNode | None, Collection[int] | None]:
+        """A second look at an event that no decoder took: its header read as its writer meant it, if that helps."""
+        header = meant_header(event.full_log)
+        if header is None or (header.program_name, header.log) == (event.program_name, event.log):
+            return None, gates
+        before = event.timestamp, event.program_name, event.log
+        event.timestamp, event.program_name, event.log = header.timestamp, header.program_name, header.log
+        open_gates = self._scanner.scan(event.log) if self._scanner is not None else None
+        node = self._decoding.decode(event, open_gates, follows_byte=True)
+        if node is None:
+            event.timestamp, event.program_name, event.log = before
+            return None, gates
+        event.size = len(event.log)
+        if event.agent_id == LOCAL_AGENT and header.hostname is not None:
+            event.hostname = header.hostname
+        return node, open_gates
 
     def _took(self, module: Decode, event: Event) -> bool:
         """False for a message of a module that is no event."""
