@@ -49,6 +49,9 @@ _VERSION_1 = re.compile(
 
 def meant_header(message: bytes) -> Header | None:
     """The header of one of these forms; None for any other message."""
+    first = message[:1]
+    if not (first.isupper() or first == b"<" or message[10:11] == b"T" or message.startswith(b"1 ")):
+        return None
     found = _VERSION_1.match(message)
     if found is not None:
         timestamp, host, program = (None if text == b"-" else text for text in found.groups())

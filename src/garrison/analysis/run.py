@@ -97,6 +97,8 @@ class Analyzer:
         self, event: Event, gates: Collection[int] | None
     ) -> tuple[DecoderNode | None, Collection[int] | None]:
         """A second look at an event that no decoder took: its header read as its writer meant it, if that helps."""
+        if event.program_name is not None and event.full_log[:1].isupper():
+            return None, gates  # the usual header of syslog, read well
         header = meant_header(event.full_log)
         if header is None or (header.program_name, header.log) == (event.program_name, event.log):
             return None, gates
