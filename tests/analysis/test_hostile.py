@@ -16,6 +16,7 @@ from garrison.analysis.event import Arrival
 from garrison.analysis.load import load_folder
 from garrison.analysis.run import Analyzer
 from garrison.analysis.source import Source, SourceFile
+from garrison.analysis.window import EarlierEvents
 from garrison.ground.errors import RuleError
 from garrison.ruleset import FOLDER
 
@@ -94,3 +95,16 @@ def test_all_faults_are_told_at_once_with_file_line_and_rule() -> None:
         (7, "rule 200002: <regex> does not compile as osregex: '|' inside a parenthesis"),
         (8, "rule 200002: unknown element <nonsense>"),
     ]
+
+
+def test_fields_with_endless_names_count_by_what_they_take() -> None:
+    """A log of 6 kB that makes 256 fields with names of 4 kB each: the memory of events is bounded in bytes, not by trust."""
+    analyzer = Analyzer(PROGRAM, host_name=b"m")
+    members = b",".join(b'"%d":1' % number for number in range(256))
+    earlier = EarlierEvents(PROGRAM, 8_192, most_bytes=20 << 20)
+    for number in range(60):
+        message = b'{"%s%d":{%s}}' % (b"k" * 4_000, number, members)
+        verdict = analyzer.judge(Arrival(queue="1", location=b"/x", message=message, at=1e9))
+        assert verdict is not None and len(verdict.event.by_name) == 256
+        earlier.record(verdict.event, None)
+    assert len(earlier) < 25 and earlier.forgotten > 35

@@ -7,6 +7,8 @@ from functools import lru_cache
 from garrison.analysis.event import Event
 
 MAX_DYNAMIC_FIELDS = 256
+MOST_REMEMBERED_NAME = 128
+"""Longer names are rare, or meant to fill a memory of names."""
 
 
 def add_dynamic(event: Event, name: bytes, value: bytes) -> None:
@@ -19,13 +21,15 @@ def add_dynamic(event: Event, name: bytes, value: bytes) -> None:
 def add_named(event: Event, name: str, value: str) -> None:
     """The same for text whose foreign bytes travel as `surrogateescape`; names are few, and remembered."""
     if len(event.dynamic) < MAX_DYNAMIC_FIELDS:
-        raw, lowered = _names(name)
+        raw, lowered = _names(name) if len(name) <= MOST_REMEMBERED_NAME else _encoded(name)
         found = value.encode("utf-8", "surrogateescape")
         event.dynamic.append((raw, found))
         event.by_name.setdefault(lowered, found)
 
 
-@lru_cache(maxsize=4_096)
-def _names(name: str) -> tuple[bytes, bytes]:
+def _encoded(name: str) -> tuple[bytes, bytes]:
     raw = name.encode("utf-8", "surrogateescape")
     return raw, raw.lower()
+
+
+_names = lru_cache(maxsize=4_096)(_encoded)
