@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from garrison.analysis import cjson
-from garrison.analysis.event import DecoderCard, Event
+from garrison.analysis.event import FORWARDED, DecoderCard, Event, Forwarded
 from garrison.analysis.plugins import PLUGINS
 from garrison.analysis.program import DecoderNode
 
@@ -323,3 +323,32 @@ def test_the_quick_reader_of_json_equals_the_forgiving_one(
         except cjson.NotJson:
             results.append("not JSON")
     assert results[0] == results[1]
+
+
+ALERT = "OSSECAlert_Decoder"
+SAID = "Alert Level: 3; Rule: 5502 - Login session closed.; Location: gate->/var/log/x; srcip: 1.1.1.1; user: root; "
+
+
+@pytest.mark.parametrize(
+    ("log", "wanted"),
+    [
+        (
+            SAID + "Dec 29 the log; itself",
+            Forwarded(rule_id=5502, place=b"gate->/var/log/x", srcip=b"1.1.1.1", dstuser=b"root", log=b"Dec 29 the log; itself"),
+        ),
+        (
+            "ossec: " + SAID + "  x",
+            Forwarded(rule_id=5502, place=b"gate->/var/log/x", srcip=b"1.1.1.1", dstuser=b"root", log=b"x"),
+        ),
+        ("Alert Level: 3; Rule: 1 - x; Location: l; other: y;  x", Forwarded(rule_id=1, place=b"l", log=b"x")),
+        ("Alert Level: 3; Rule: 1 - x; Location: l;", Forwarded(rule_id=1, place=b"l", log=b"")),
+        ("Alert Level: 3; Rule: x - x; Location: l; x", None),
+        ("Alert Level: 3; Rule: 1 - x; Place: l; x", None),
+        ("Alert Level: 3; Rule: 1 - x; Location: l", None),
+        ("Level: 3; Rule: 1 - x; Location: l; x", None),
+        ("Alert Level:" + ";: " * 20_000, None),
+    ],
+)  # fmt: skip
+def test_forwarded_alerts(log: str, wanted: Forwarded | None) -> None:
+    event = decoded(ALERT, log)
+    assert (event.category, event.forwarded) == (FORWARDED, wanted)

@@ -133,3 +133,28 @@ def test_descriptions(text: str, log: str, expected: str) -> None:
 def test_the_host_of_an_agent_is_its_name() -> None:
     lab = Lab(child(101, "<hostname>^agent007$</hostname>") + child(102, "<location>^(agent</location>"))
     assert (lab.id("a", agent="007"), lab.id("a", agent="008"), lab.id("a")) == (101, 102, 100)
+
+
+FORWARDS = """
+<decoder name="tst"> <program_name>^tst</program_name> <plugin_decoder>OSSECAlert_Decoder</plugin_decoder> </decoder>
+<decoder name="n"> <prematch>^n</prematch> </decoder>
+"""
+
+
+def test_the_rule_that_a_forwarded_alert_names_answers() -> None:
+    alert = "Alert Level: 3; Rule: 101 - x; Location: gate->/a; srcip: 1.1.1.1; user: root; the log"
+    lab = Lab(child(101, "<match>never</match>", 'level="8"'), decoders=FORWARDS, is_log_test=False)
+    verdict = lab.judge(alert, location="/var/log/in")
+    event = verdict.event
+    assert verdict.rule is not None and (verdict.rule.id, verdict.fired_times, verdict.is_alert) == (
+        101,
+        1,
+        True,
+    )
+    assert (event.location, event.hostname) == (b"/var/log/in|gate->/a", b"host|gate->/a")
+    assert (event.full_log, event.log) == (b"the log", b"the log")
+    assert event.static == {"srcip": b"1.1.1.1", "dstuser": b"root"}
+    assert len(lab.judge(alert, location="l" * 300).event.location) == 254
+    assert lab.id(alert.replace("101", "102")) is None
+    assert lab.id("never") is None
+    assert Lab(child(101, "<match>never</match>"), decoders=FORWARDS).id(alert) is None

@@ -57,6 +57,21 @@ class DecoderCard:
     fts_comment: bytes | None = None
 
 
+FORWARDED = "forwarded-alert"
+"""The category of what another manager forwarded as an alert: no rule asks for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarded:
+    """An alert of another manager: the rule that it names answers, if this ruleset has it; the rest is the event's."""
+
+    rule_id: int
+    place: bytes
+    log: bytes
+    srcip: bytes | None = None
+    dstuser: bytes | None = None
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Event:
     """A decoded event. The analysis fills it; whoever holds a `Verdict` only reads it.
@@ -86,6 +101,8 @@ class Event:
     """Level of the composite rule that has used this event; composites of that level or less stop at it."""
     extra: Mapping[str, Any] | None = None
     """Object `syscheck` of file integrity events, ready for output; None for all others."""
+    forwarded: Forwarded | None = None
+    """What an event of category FORWARDED says, where it could be read."""
     is_first_seen: bool | None = None
     """What `if_fts` is told where the event itself knows it (rootcheck); None: the decoder's `fts` decides."""
 

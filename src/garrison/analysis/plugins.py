@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from garrison.analysis import cjson
-from garrison.analysis.event import Event
+from garrison.analysis.event import FORWARDED, Event, Forwarded
 from garrison.analysis.fields import add_named
 from garrison.analysis.patterns import RegexPattern
 from garrison.analysis.program import DecoderNode
@@ -220,9 +220,34 @@ def decode_symantec(event: Event, text: bytes | None, owner: DecoderNode) -> Non
         place = log.find(b",", place) + 1
 
 
+_FORWARDED = re.compile(
+    rb"(?:Alert Level:|ossec: Alert Level)[^;]*;(?:(?!: ).)*: (\d{1,9}) [^;]*; Location: ([^;]*);", re.DOTALL
+)
+_FORWARDED_PART = re.compile(rb" (?! )([^:;]*): ([^;]*);")
+MOST_FORWARDED_BYTES = 4_094
+
+
 def decode_forwarded_alert(event: Event, text: bytes | None, owner: DecoderNode) -> None:
-    """An alert that another manager forwarded. Its rule is not looked up: the event ends without one."""
-    event.category = "ossec-alert"
+    """`Alert Level: 3; Rule: 5502 - Closed.; Location: gate->/var/log/x; srcip: 1.1.1.1; user: root; the log itself`.
+
+    Whether this ruleset knows the rule is for those to see who have it.
+    """
+    event.category = FORWARDED
+    head = _FORWARDED.match(event.log)
+    if head is None:
+        return
+    parts: dict[bytes, bytes] = {}
+    at = head.end()
+    while (part := _FORWARDED_PART.match(event.log, at)) is not None:
+        parts[part[1]] = part[2]
+        at = part.end()
+    event.forwarded = Forwarded(
+        rule_id=int(head[1]),
+        place=head[2],
+        log=event.log[at:].lstrip(b" ")[:MOST_FORWARDED_BYTES],
+        srcip=parts.get(b"srcip"),
+        dstuser=parts.get(b"user"),
+    )
 
 
 PLUGINS: dict[str, Plugin] = {

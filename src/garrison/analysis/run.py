@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from functools import cached_property
 
 from garrison.analysis.decode import Decoding
 from garrison.analysis.effort import EFFORT
-from garrison.analysis.event import LOCAL_AGENT, Arrival, Event, Verdict
+from garrison.analysis.event import FORWARDED, LOCAL_AGENT, Arrival, Event, Verdict
 from garrison.analysis.header_forms import meant_header
 from garrison.analysis.module_json import NoEvent
 from garrison.analysis.modules import DECODERS as MODULES
@@ -27,6 +28,9 @@ NOT_FOR_RULES = frozenset("5u")
 
 ARCHIVED_ONLY = frozenset("3")
 """Host information of agents of long ago: kept in the archives, no rule looks at it."""
+
+MOST_PLACE_BYTES = 254
+"""Of a place that a forwarded alert has added its own to."""
 
 
 class Analyzer:
@@ -86,12 +90,34 @@ class Analyzer:
         if node is not None and event.decoder is not None and event.decoder.accumulates:
             self.state.accumulator.add_up(event)
         walk = self.begin_walk(event, node, gates)
+        if event.category == FORWARDED:
+            return self._answer_of_another(event, walk)
         for root in self.program.roots:
             if root.rule.category == event.category:
                 answer = walk.check(root)
                 if answer is not None:
                     return self._verdict(event, answer, walk)
         return Verdict(event=event)
+
+    def _answer_of_another(self, event: Event, walk: Walk) -> Verdict:
+        """The rule that a forwarded alert names answers without a test; none in a log test, and none that is unknown."""
+        said = event.forwarded
+        rule = None if said is None or self._is_log_test else self._rules_by_id.get(said.rule_id)
+        if said is None or rule is None:
+            return Verdict(event=event)
+        event.location = b"%s|%s" % (event.location, said.place)
+        event.hostname = b"%s|%s" % (event.hostname, said.place)
+        event.location, event.hostname = event.location[:MOST_PLACE_BYTES], event.hostname[:MOST_PLACE_BYTES]
+        event.full_log = event.log = said.log
+        for name, value in (("srcip", said.srcip), ("dstuser", said.dstuser)):
+            if value is not None:
+                event.static[name] = value
+        self._fired[rule.number] += 1
+        return self._verdict(event, rule, walk)
+
+    @cached_property
+    def _rules_by_id(self) -> dict[int, Rule]:
+        return {rule.card.id: rule for rule in reversed(self.program.rules) if not rule.is_silent}
 
     def _decode_as_meant(
         self, event: Event, gates: Collection[int] | None
