@@ -205,6 +205,13 @@ def test_variables_end_with_their_file_and_unknown_ones_are_told() -> None:
     assert errors == ["unknown variable $W"]
 
 
+def test_variables_do_not_multiply_without_end() -> None:
+    errors, _ = told(
+        f'<var name="V">{"x" * 20_000}</var>' + root("d", f"<prematch>{'$V' * 9_000}</prematch>")
+    )
+    assert "variables make this text too long" in errors
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -241,7 +241,7 @@ class _Variables:
         if len(text) <= 2 or b"$" not in text:
             return text
         pieces: list[bytes] = []
-        at = 0
+        at = added = 0
         while (dollar := text.find(b"$", at)) >= 0:
             pieces.append(text[at:dollar])
             found = _VARIABLE_NAME_END.search(text, dollar + 1)
@@ -257,6 +257,12 @@ class _Variables:
                 known = ", ".join(f"${printable(each, 80)}" for each in sorted(self._values)[:MOST_SHOWN])
                 self._tell(spot, f"unknown variable ${shown}", f"defined before it are {known}")
             pieces.append(value or b"")
+            added += len(value or b"")
+            if added > MAX_TEXT_BYTES:
+                self._tell(
+                    spot, "variables make this text too long", f"at most {MAX_TEXT_BYTES} bytes of them"
+                )
+                return b""
             at = end
         return b"".join([*pieces, text[at:]])
 
