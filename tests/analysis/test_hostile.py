@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from garrison.alerts.json_text import encode_json
 from garrison.alerts.record import Context, alert_object, archive_object
+from garrison.analysis import conditions
 from garrison.analysis.compile import compile_program
+from garrison.analysis.decode import Decoding
 from garrison.analysis.event import Arrival
 from garrison.analysis.load import load_folder
 from garrison.analysis.run import Analyzer
@@ -108,3 +110,12 @@ def test_fields_with_endless_names_count_by_what_they_take() -> None:
         assert verdict is not None and len(verdict.event.by_name) == 256
         earlier.record(verdict.event, None)
     assert len(earlier) < 25 and earlier.forgotten > 35
+
+
+def test_long_names_of_programs_and_long_addresses_are_not_remembered() -> None:
+    decoding = Decoding(PROGRAM.decoders)
+    for number in range(50):
+        decoding._fitting(b"p%d" % number + b"x" * 60_000)
+        assert conditions._address(b"%d" % number + b"1" * 60_000) is None
+    assert not decoding._by_program
+    assert conditions._address(b"10.0.0.1") == (4, 0x0A000001)

@@ -22,6 +22,8 @@ from garrison.analysis.program import (
 )
 
 MAX_REMEMBERED_PROGRAMS = 4_096
+MOST_REMEMBERED_BYTES = 128
+"""Longer names of programs are none that come twice."""
 FEW = 2
 """So many roots are tried without looking anything up."""
 
@@ -60,6 +62,8 @@ class Decoding:
             found = Roots(
                 [root for root in self._forest.named if root.program_name and root.program_name.test(program)]
             )
+            if len(program) > MOST_REMEMBERED_BYTES:
+                return found
             if len(self._by_program) >= MAX_REMEMBERED_PROGRAMS:
                 self._by_program.clear()
             self._by_program[program] = found
