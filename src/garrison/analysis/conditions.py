@@ -90,9 +90,6 @@ class Network(NamedTuple):
     mask: int
 
 
-MOST_ADDRESS_BYTES = 64
-"""No address is longer; what is need not be remembered as none."""
-
 _MAPPED = re.compile(r"::ffff:(?=\d+\.)", re.IGNORECASE)
 
 
@@ -126,13 +123,8 @@ def _address(text: bytes) -> tuple[int, int] | None:
     return _known_address(text) if len(text) <= MOST_ADDRESS_BYTES else None
 
 
-def _address(text: bytes) -> tuple[int, int] | None:
-    """(version, number) of an address as events hold it; None for any other text, also one with a zone."""
-    return _read_address(text) if len(text) <= MOST_ADDRESS_BYTES else None
-
-
 @lru_cache(maxsize=8192)
-def _read_address(text: bytes) -> tuple[int, int] | None:
+def _known_address(text: bytes) -> tuple[int, int] | None:
     try:
         address = ipaddress.ip_address(text.decode("ascii"))
     except ValueError:
