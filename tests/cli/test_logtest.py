@@ -101,6 +101,14 @@ def test_a_broken_ruleset_tells_every_fault(tmp_path: Path) -> None:
     assert done.returncode == 1 and done.stderr.count("r.xml:1") >= 2
 
 
+@pytest.mark.parametrize("options", [(), ("--jsonl",), ("-U", "::")])
+def test_a_folder_without_a_ruleset_is_refused(tmp_path: Path, options: tuple[str, ...]) -> None:
+    for folder, word in ((tmp_path, "holds no ruleset"), (tmp_path / "absent", "no such folder")):
+        done = run("--ruleset", str(folder), *options, lines=f"{LOG}\n")
+        assert done.returncode == 1 and done.stdout == ""
+        assert word in done.stderr and "Traceback" not in done.stderr
+
+
 def test_without_a_node_the_tool_reads_the_ruleset_itself(tmp_path: Path) -> None:
     done = run(lines=f"{LOG}\n", cwd=tmp_path)
     assert done.returncode == 0

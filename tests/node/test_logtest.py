@@ -158,6 +158,15 @@ def test_a_location_that_does_not_end_is_an_error_of_the_event() -> None:
     assert "output" not in data and "token" not in data
 
 
+def test_a_refused_event_tells_no_more_messages_than_others() -> None:
+    kept = sessions()
+    session = kept.open("0000000a", PROGRAM, [f"WARNING: {n}" for n in range(80)], 0.0)
+    asked = read_request(request(**{**LOG, "location": "[001"}))
+    assert isinstance(asked, Process)
+    messages = kept.process(session, asked, 0.0, 1e9)["data"]["messages"]
+    assert len(messages) == 50 and messages[-1] == "ERROR: (7312): Failed to process the event"
+
+
 def test_a_ruleset_that_does_not_load_tells_its_faults() -> None:
     faults = [Fault(path="r.xml", line=3, found="rule without a description", expected="one")]
     data = not_loaded(faults)["data"]

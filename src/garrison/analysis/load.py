@@ -37,8 +37,12 @@ _SETTINGS: dict[str, type[Any]] = {
 def load_folder(folder: Path) -> Source:
     """The ruleset of a folder: `decoders/`, `rules/`, `lists/` and, where it exists, `ruleset.json`.
 
-    Raises `RuleError` where `ruleset.json` is wrong.
+    Raises `RuleError` where `ruleset.json` is wrong, or the folder holds no ruleset at all.
     """
+    if not any((folder / name).exists() for name in ("decoders", "rules", "ruleset.json")):
+        found = "holds no ruleset" if folder.is_dir() else "no such folder"
+        wanted = "a folder with decoders/, rules/ or ruleset.json"
+        raise RuleError([Fault(path=str(folder), line=0, found=found, expected=wanted)])
     settings = _settings(folder / "ruleset.json")
     faults: list[Fault] = []
     lists: dict[str, bytes] = {}

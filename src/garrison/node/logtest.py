@@ -266,6 +266,7 @@ class Sessions:
         verdict, trace = session.analyzer.judge_watched(arrival)
         if verdict is None:
             messages = [*first, *request.warnings, "ERROR: (7312): Failed to process the event"]
+            messages = messages[-MOST_MESSAGES:]
             return {"error": 0, "data": {"messages": messages, "codemsg": -1}}
         messages = [*first, *request.warnings][-MOST_MESSAGES:]
         data: dict[str, Any] = {"messages": messages} if first else {}
