@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -128,3 +129,24 @@ def test_techniques_have_names_for_people_and_lines_of_json_stay_as_the_corpus_i
 def test_version() -> None:
     done = run("-V")
     assert done.returncode == 0 and done.stdout.startswith("Wazuh v4.14.7 - Garrison v")
+
+
+def test_a_person_at_a_terminal_types_and_leaves() -> None:
+    """Both ends of a pseudo-terminal: lines typed, control-D to leave."""
+    ours, theirs = pty.openpty()
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-m", "garrison.cli.logtest", "--ruleset", str(FOLDER)],
+            stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as tool:  # fmt: skip
+            os.write(ours, f"{LOG}\n\x04".encode())
+            try:
+                _, shown = tool.communicate(timeout=60)
+            finally:
+                tool.kill()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert tool.returncode == 0
+    assert shown.startswith(b"Starting wazuh-logtest") and b"\tid: '200104'" in shown
+    assert b"Traceback" not in shown
