@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
+import uvloop
 
 from garrison.channel.syslog_server import MOST_OF_SOURCE, Access, SyslogServer, plain_address
 from garrison.config.model import InternalOptions, RemoteConfig
@@ -17,6 +18,8 @@ from garrison.ground.tasks import Stop
 from tests.support.wait import until
 
 NODE = "127.0.0.71"
+
+LOOP: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {}
 
 
 class Sink:
@@ -49,6 +52,14 @@ def config(**more: object) -> RemoteConfig:
     return replace(base, **more)  # type: ignore[arg-type]
 
 
+@pytest.fixture(
+    params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"], autouse=True
+)
+def loop_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything runs on both loops: a node runs on uvloop, whose transports are of other classes."""
+    monkeypatch.setitem(LOOP, "factory", request.param)
+
+
 def played(sink: Sink, settings: RemoteConfig, script: Callable[[SyslogServer], Awaitable[None]]) -> None:
     async def play() -> None:
         sink.has_room = asyncio.Event()
@@ -62,7 +73,8 @@ def played(sink: Sink, settings: RemoteConfig, script: Callable[[SyslogServer], 
             finally:
                 stop.set()
 
-    asyncio.run(play())
+    with asyncio.Runner(loop_factory=LOOP["factory"]) as runner:
+        runner.run(play())
 
 
 async def sender(source: str, port: int) -> asyncio.StreamWriter:
@@ -191,7 +203,8 @@ def test_nobody_allowed_means_a_closed_port(caplog: pytest.LogCaptureFixture) ->
             stop.set()
         assert not server.listening.is_set()
 
-    asyncio.run(play())
+    with asyncio.Runner(loop_factory=LOOP["factory"]) as runner:
+        runner.run(play())
 
 
 def test_addresses_and_access() -> None:

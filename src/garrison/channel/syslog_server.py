@@ -13,7 +13,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 from garrison.channel.listen_server import open_socket
 from garrison.channel.noise import Noise
@@ -235,12 +235,12 @@ class _Peer(asyncio.Protocol):
         self._address = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # The transports of uvloop, on which a node runs, are no subclass of asyncio.Transport.
+        self._transport = cast(asyncio.Transport, transport)
         name = transport.get_extra_info("peername")
         self._address = plain_address(name[0]) if name else ""
         if not name or not self._server.enter(self, self._address):
-            transport.abort()
+            self._transport.abort()
         elif self._server.is_full:
             self.pause()
 
