@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from garrison.analysis.event import Event
+from garrison.analysis.likeness import LikenessIndex, is_alike
 from garrison.analysis.program import Likeness, Program, Rule, Search
 
 DROPPED_AT_ONCE = 10
@@ -31,8 +32,21 @@ class EarlierEvents:
         self._keep_s = max(0, program.largest_frequency - 2)
         self._all: deque[tuple[Event, Rule | None]] = deque()
         self._bytes = 0
-        self._windows: list[deque[Event]] = [deque() for _ in range(program.windows)]
+        self._indexes: dict[tuple[int | None, Likeness], LikenessIndex] = {}
+        self._of_window: list[list[LikenessIndex]] = [[] for _ in range(program.windows)]
+        self._of_all: list[LikenessIndex] = []
+        for rule in program.rules:
+            if rule.search is not None:
+                self._file(rule.search)
         self.forgotten = 0
+
+    def _file(self, search: Search) -> None:
+        """Makes the index that `search` looks into, once for all that ask for the same."""
+        key = (search.window, search.likeness)
+        if key not in self._indexes:
+            index = LikenessIndex(search.likeness, by_category=search.window is None)
+            self._indexes[key] = index
+            (self._of_all if search.window is None else self._of_window[search.window]).append(index)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -40,7 +54,10 @@ class EarlierEvents:
     def record(self, event: Event, rule: Rule | None) -> None:
         """`event`, which ended with `rule`, counts for later composites; None: a rule that nobody counts."""
         for window in rule.feeds if rule is not None else _NO_FEEDS:
-            self._windows[window].append(event)
+            for index in self._of_window[window]:
+                index.add(event)
+        for index in self._of_all:
+            index.add(event)
         self._all.append((event, rule))
         self._bytes += _weight(event)
         if len(self._all) > self._memory_size:
@@ -60,9 +77,10 @@ class EarlierEvents:
         self._bytes -= _weight(event)
         self.forgotten += 1
         for window in rule.feeds if rule is not None else _NO_FEEDS:
-            events = self._windows[window]
-            if events and events[0] is event:
-                events.popleft()
+            for index in self._of_window[window]:
+                index.drop(event)
+        for index in self._of_all:
+            index.drop(event)
 
     def carried(
         self, program: Program, memory_size: int, successor: Callable[[Rule], Rule | None]
@@ -73,11 +91,6 @@ class EarlierEvents:
             new.record(event, successor(rule) if rule is not None else None)
         new.forgotten += self.forgotten
         return new
-
-    def _newest_first(self, window: int | None) -> Iterator[Event]:
-        if window is not None:
-            return reversed(self._windows[window])
-        return (event for event, _ in reversed(self._all))
 
     def search(self, search: Search, level: int, event: Event, previous: dict[int, bytes]) -> bool:
         """True when enough earlier events are alike; `previous` gets their logs, the newest under 0.
@@ -109,14 +122,13 @@ class EarlierEvents:
         """The earlier events that count, the newest first, up to one that a rule of this level has used."""
         now = int(event.at)
         likeness = search.likeness
-        for each in self._newest_first(search.window):
+        pattern = search.pattern if search.window is None else None
+        for each in self._indexes[search.window, likeness].newest_first(event):
             if now - int(each.at) > search.timeframe_s:
                 return
-            if not likeness.crosses_agents and each.agent_id != event.agent_id:
+            if pattern is not None and not pattern.test(each.log):
                 continue
-            if search.window is None and not _may_count(search, each, event):
-                continue
-            if not _is_alike(likeness, each, event):
+            if not is_alike(likeness, each, event):
                 continue
             if each.mark >= level:
                 return
@@ -131,43 +143,3 @@ def _weight(event: Event) -> int:
     names = event.by_name
     fields = 250 * len(event.dynamic) + sum(map(len, names)) + sum(map(len, names.values()))
     return 3 * len(event.full_log) + fields + 1_000
-
-
-def _may_count(search: Search, each: Event, event: Event) -> bool:
-    if each.category != event.category:
-        return False
-    return search.pattern is None or search.pattern.test(each.log)
-
-
-def _is_alike(likeness: Likeness, each: Event, event: Event) -> bool:
-    for name in likeness.same:
-        mine = _value(event, name)
-        if mine is None or mine != _value(each, name):
-            return False
-    for name in likeness.different:
-        mine = _value(event, name)
-        if mine is not None and mine == _value(each, name):
-            return False
-    return _fields_alike(likeness, each, event)
-
-
-def _fields_alike(likeness: Likeness, each: Event, event: Event) -> bool:
-    if likeness.same_fields:
-        if not event.dynamic or not each.dynamic:
-            return False
-        for name in likeness.same_fields:
-            mine = event.by_name.get(name)
-            if mine is None or mine != each.by_name.get(name):
-                return False
-    if likeness.different_fields:
-        if not event.dynamic and not each.dynamic:
-            return False
-        for name in likeness.different_fields:
-            mine = event.by_name.get(name)
-            if mine is not None and mine == each.by_name.get(name):
-                return False
-    return True
-
-
-def _value(event: Event, name: str) -> bytes | None:
-    return event.location if name == "location" else event.static.get(name)
